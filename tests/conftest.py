@@ -1,0 +1,64 @@
+"""Fixtures that every room shares: a project folder, and small manifests of real stores."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_data import licenses, manifest
+from fer_data.manifest import Manifest
+from fer_data.samples import Sample
+from fer_data.store import StoreWriter
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, which is also the current folder."""
+    (tmp_path / "fer.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder that holds real FER-2013 and `materialize.py`."""
+    folder = os.environ.get("FER_REAL_DATA")
+    if not folder:
+        pytest.skip("FER_REAL_DATA names no folder with real FER-2013 in it")
+    return Path(folder)
+
+
+@pytest.fixture
+def noise_manifest(project: Path) -> Callable[..., Manifest]:
+    """Makes manifests of grey noise: `noise_manifest(labels, splits, name=…, facts=[{…}, …])`."""
+
+    def make(labels, splits, *, name="noise", facts=None, size_px=12, seed=0, groups=None, **columns) -> Manifest:
+        rng = np.random.default_rng(seed)
+        with StoreWriter("noise", project, licence=licenses.DRAWN.as_dict(), source="noise") as writer:
+            for index, label in enumerate(labels):
+                pixels = rng.integers(0, 256, (size_px, size_px), dtype=np.uint8)
+                given = facts[index] if facts else {}
+                writer.add(Sample(f"{index:05d}", pixels, label, label, None, f"row {index}", given))
+            store = writer.close()
+        ids = [f"noise/{index:05d}" for index in range(len(labels))]
+        frame = manifest.new_rows(
+            len(ids),
+            sample_id=ids,
+            store=f"stores/{store.path.name}",
+            store_row=np.arange(len(ids)),
+            label=list(labels),
+            split=list(splits),
+            group_id=np.arange(len(ids)) if groups is None else np.asarray(groups),
+            **columns,
+        )
+        return manifest.write(
+            frame,
+            project / "manifests" / name,
+            label_set="basic7",
+            command="test",
+            licence=licenses.DRAWN.as_dict(),
+        )
+
+    return make
