@@ -188,7 +188,6 @@ def describe(
 ) -> None:
     """Counts, faces per class, imbalance, duplicates and leaks, as one HTML page."""
     from fer_data.describe import describe as write_page
-
     from fer_data.manifest import describe_counts
 
     opened = _read(manifest)
@@ -241,7 +240,6 @@ def predict(
 ) -> None:
     """Out-of-fold probabilities for every training face. Interrupt and run again to go on."""
     from classifier.prediction import PredictConfig, predict_out_of_fold
-
     from fer_data.configuration import resolve
 
     opened = _read(manifest)
@@ -293,3 +291,287 @@ def audit(
     summary = label_audit.read_summary(path)
     following = [f"fer curate {_short(manifest)} --audit {_short(path)}"]
     return _say(as_json, summary.as_dict(), summary.lines(), [path, page], following)
+
+
+@app.command(no_args_is_help=True)
+def curate(
+    manifest: ManifestArgument,
+    audit_table: Annotated[
+        Path | None, typer.Option("--audit", help="audit table; its worst labels come first")
+    ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="decision log; default decisions.sqlite of the project")
+    ] = None,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 8501,
+    reviewer: Annotated[str | None, typer.Option(help="who decides; asked in the browser if left out")] = None,
+) -> None:
+    """Review faces in the browser; every decision is on disk before the page says so."""
+    from curation_app.launch import launch
+
+    opened = _read(manifest)
+    launch(opened.path, audit_table, decisions or opened.root / "decisions.sqlite", port=port, reviewer=reviewer)
+
+
+@app.command("simulate-review", no_args_is_help=True)
+def simulate_review_(
+    manifest: ManifestArgument,
+    audit_table: Annotated[Path, typer.Option("--audit", help="audit table: the reviewer looks at its top only")],
+    budget: Annotated[int, typer.Option(help="how many faces the reviewer looks at")] = 1000,
+    decisions: Annotated[
+        Path | None, typer.Option(help="decision log; default decisions.sqlite of the project")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the known truth (FER+ majority, planted truth) stand in for a reviewer; the log says so."""
+    from fer_data.decision_log import DecisionLog
+    from fer_data.simulated_review import simulate_review
+
+    opened = _read(manifest)
+    log_path = decisions or opened.root / "decisions.sqlite"
+    with DecisionLog(log_path) as decision_log:
+        counts = simulate_review(opened, audit_table, decision_log, budget)
+    lines = [" · ".join(f"{count:,} {action}" for action, count in counts.items())]
+    _say(as_json, counts, lines, [log_path], [f"fer apply {_short(manifest)} --out manifests/clean"])
+
+
+@app.command(no_args_is_help=True)
+def apply(
+    manifest: ManifestArgument,
+    out: Annotated[Path, typer.Option(help="the manifest to write")],
+    decisions: Annotated[
+        Path | None, typer.Option(help="decision log; default decisions.sqlite of the project")
+    ] = None,
+    match: Annotated[str, typer.Option(help="id, or pixels: the same picture under another id")] = "id",
+    consensus: Annotated[str, typer.Option(help="how reviewers who differ are settled: majority")] = "majority",
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fold the decisions so far into a new manifest."""
+    from fer_data import decisions as room
+    from fer_data.decision_log import DecisionLog
+
+    opened = _read(manifest)
+    with DecisionLog(decisions or opened.root / "decisions.sqlite") as decision_log:
+        clean = room.apply(opened, decision_log, out, match=match, consensus=consensus, replace=replace)
+    facts = clean.metadata["decisions"]
+    _say(as_json, facts, [room.describe_decisions(facts)], [clean.path], [f"fer balance {_short(out)}"])
+
+
+@app.command(no_args_is_help=True)
+def balance(
+    manifest: ManifestArgument,
+    out: Annotated[Path | None, typer.Option(help="plan; default plans/<name>.yaml")] = None,
+    labels: Annotated[str | None, typer.Option(help="disgust,fear: the labels to fill; default all")] = None,
+    occlusion: Annotated[
+        str | None, typer.Option(help="none,mask,sunglasses: shared among the faces asked for")
+    ] = None,
+    light: Annotated[str | None, typer.Option(help="normal,low: shared among the faces asked for")] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What is missing per (label, occlusion, light): a plan for `fer generate`."""
+    from fer_data import balance as room
+    from fer_data.configuration import resolve
+
+    opened = _read(manifest)
+    lists = {"labels": labels, "occlusions": occlusion, "lights": light}
+    given = {key: text.split(",") if text else None for key, text in lists.items()}
+    plan = room.make_plan(opened, resolve(room.BalanceConfig, config, settings or (), **given))
+    path = room.write_plan(plan, out or opened.root / f"plans/{opened.name}.yaml", replace=replace)
+    asked = sum(cell.count for cell in plan.cells)
+    lines = [f"{asked:,} faces in {len(plan.cells)} cells"]
+    following = [f"fer train-generator diffusion {_short(manifest)}", f"fer generate {_short(path)} --checkpoint …"]
+    _say(as_json, {"asked": asked, "cells": len(plan.cells)}, lines, [path], following)
+
+
+@app.command(no_args_is_help=True)
+def merge(
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST…", help="real first, then synthetic")],
+    out: Annotated[Path, typer.Option(help="the manifest to write")],
+    plan: Annotated[Path | None, typer.Option(help="take no more synthetic faces than it asks for")] = None,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One manifest out of several: groups recomputed, licences combined, synthetic faces checked for leaks."""
+    from fer_data import merging
+    from fer_data.balance import read_plan
+    from fer_data.manifest import describe_counts
+
+    merged = merging.merge(
+        [_read(path) for path in manifests], out, plan=read_plan(plan) if plan else None, replace=replace
+    )
+    lines = describe_counts(merged.metadata).splitlines()
+    _say(as_json, merged.metadata["counts"], lines, [merged.path], [f"fer train {_short(out)}"])
+
+
+@app.command("train-generator", no_args_is_help=True)
+def train_generator_(
+    kind: Annotated[str, typer.Argument(help="dcgan or diffusion")],
+    manifest: ManifestArgument,
+    out: Annotated[Path | None, typer.Option(help="run folder; default runs/<kind>-<name>")] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a conditional generator on the training split only. Interrupt and run again to go on."""
+    from fer_data.configuration import resolve
+    from generators.registry import find_generator
+    from generators.training import train_generator
+
+    opened = _read(manifest)
+    configuration = resolve(find_generator(kind).Config, config or kind, settings or ())
+    out = out or opened.root / f"runs/{kind}-{opened.name}"
+    if dry_run:
+        return _show_plan(as_json, configuration.model_dump(mode="json"), [out])
+    checkpoint = train_generator(kind, opened, configuration, out, _reporter(as_json))
+    outputs = [checkpoint, out / "sheet.png"]
+    return _say(as_json, {"kind": kind}, [], outputs, [f"fer generate plans/… --checkpoint {_short(checkpoint)}"])
+
+
+@app.command(no_args_is_help=True)
+def generate(
+    plan: Annotated[Path, typer.Argument(help="what `fer balance` wrote")],
+    checkpoint: Annotated[Path, typer.Option(help="what `fer train-generator` wrote")],
+    out: Annotated[Path, typer.Option(help="the synthetic manifest to write")] = Path("manifests/synthetic"),
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the faces that a plan asks for: one seed per face, full provenance."""
+    from fer_data.balance import read_plan
+    from fer_data.configuration import resolve
+    from fer_data.manifest import describe_counts
+    from generators import sampling
+
+    asked = read_plan(plan)
+    configuration = resolve(sampling.SamplingConfig, config, settings or ())
+    if dry_run:
+        return _show_plan(as_json, configuration.model_dump(mode="json"), [out])
+    made = sampling.generate(asked, checkpoint, out, configuration, _reporter(as_json), replace=replace)
+    lines = describe_counts(made.metadata).splitlines()
+    following = [f"fer screen {_short(out)} --judge … --training …", f"fer curate {_short(out)}"]
+    return _say(as_json, made.metadata["counts"], lines, [made.path], following)
+
+
+@app.command(no_args_is_help=True)
+def screen(
+    manifest: ManifestArgument,
+    judge: Annotated[Path, typer.Option(help="classifier checkpoint that never saw a synthetic face")],
+    training: Annotated[Path, typer.Option(help="the manifest that the generator was trained on")],
+    out: Annotated[Path, typer.Option(help="the screened manifest to write")],
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drop synthetic faces that the judge contradicts and near-copies of training faces, and say why."""
+    from classifier.prediction import load_classifier
+    from fer_data.configuration import resolve
+    from generators import screening
+
+    configuration = resolve(screening.ScreeningConfig, config, settings or ())
+    screened, table = screening.screen(
+        _read(manifest),
+        _read(training),
+        load_classifier(judge),
+        out,
+        configuration,
+        _reporter(as_json),
+        replace=replace,
+    )
+    summary = screening.read_summary(table)
+    following = [f"fer curate {_short(out)}", f"fer merge … {_short(out)} --out manifests/balanced"]
+    _say(as_json, summary, [screening.describe_summary(summary)], [screened.path, table], following)
+
+
+@app.command(no_args_is_help=True)
+def train(
+    manifest: ManifestArgument,
+    out: Annotated[Path | None, typer.Option(help="run folder; default runs/train-<name>")] = None,
+    leaks: Annotated[str, typer.Option(help="refuse, drop_from_train or score_apart")] = "score_apart",
+    config: ConfigOption = "train",
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier; validation faces without twins choose the epoch. Run again to go on."""
+    from classifier.training import TrainConfig, train_manifest
+    from fer_data.configuration import resolve
+
+    opened = _read(manifest)
+    configuration = resolve(TrainConfig, config, settings or ())
+    out = out or opened.root / f"runs/train-{opened.name}"
+    if dry_run:
+        return _show_plan(as_json, configuration.model_dump(mode="json"), [out])
+    checkpoint = train_manifest(opened, configuration, out, _reporter(as_json), leaks=leaks)
+    following = [f"fer evaluate {_short(manifest)} --checkpoint {_short(checkpoint)}"]
+    return _say(as_json, {"checkpoint": checkpoint}, [], [checkpoint], following)
+
+
+@app.command(no_args_is_help=True)
+def evaluate(
+    manifest: ManifestArgument,
+    checkpoint: Annotated[Path, typer.Option(help="what `fer train` wrote")],
+    as_json: JsonOption = False,
+) -> None:
+    """Score a classifier on the test split, with and without twins, on given and on reference labels."""
+    from classifier.prediction import load_classifier
+    from experiments.test_views import evaluate_views
+
+    scores = evaluate_views(_read(manifest), load_classifier(checkpoint))
+    lines = [
+        f"{name:45} accuracy {view['accuracy']:.3f}  balanced accuracy {view['balanced_accuracy']:.3f}  "
+        f"macro-F1 {view['macro_f1']:.3f}  ({view['count']:,} faces)"
+        for name, view in scores.items()
+    ]
+    _say(as_json, scores, lines)
+
+
+@app.command(no_args_is_help=True)
+def experiment(
+    config: Annotated[str, typer.Argument(help="YAML file or preset, as configs/experiments/demo.yaml")],
+    out: Annotated[Path | None, typer.Option(help="run folder; default runs/<name of the configuration>")] = None,
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Retrain before and after with several seeds and write a report. Interrupt and run again to go on."""
+    from experiments.before_after import ExperimentConfig, run_experiment
+    from experiments.report import write_report
+    from fer_data.configuration import resolve
+    from fer_data.files import read_json
+    from fer_data.project import project_root
+
+    configuration = resolve(ExperimentConfig, config, settings or ())
+    root = project_root(Path.cwd())
+    out = out or root / "runs" / Path(config).stem
+    if dry_run:
+        return _show_plan(as_json, configuration.model_dump(mode="json"), [out / "report.html"])
+    results = read_json(run_experiment(configuration, root, out, _reporter(as_json)))
+    page = write_report(results, out / "report.html", root=root)
+    return _say(as_json, results["answer"], [results["answer"]["sentence"]], [page])
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="a FER-2013 download in any form; left out: drawn faces")] = None,
+    votes: Annotated[Path | None, typer.Option(help="fer2013new.csv; found by itself beside the csv")] = None,
+    out: Annotated[Path, typer.Option(help="project folder to work in")] = Path("demo"),
+    full: Annotated[
+        bool, typer.Option("--full", help="all faces and larger budgets: hours instead of minutes")
+    ] = False,
+    settings: SetOption = None,
+) -> None:
+    """The whole job: import, audit, review (simulated), generate, retrain, compare, report."""
+    from experiments.demo import run_demo
+
+    run_demo(data=data, votes=votes, out=out, full=full, settings=settings or (), reporter=_reporter(False))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter, Stage
 from fer_data.project import project_root
 from fer_data.samples import Reading, Rejection, Sample
-from fer_data.store import StoreWriter
+from fer_data.store import Store, StoreWriter
 
 REJECTS = pa.schema([(name, pa.string()) for name in ("where", "expected", "found", "action")])
 
@@ -56,32 +56,20 @@ def import_dataset(
     refuse_existing(out, replace=replace)
     rejections: list[Rejection] = []
     reading = adapter.read(root, options, rejections)
-    project = project_root(out.parent)
-    rows: list[dict[str, Any]] = []
-    with StoreWriter(
-        adapter.NAME if reading.root is None else f"{adapter.NAME}-{out.stem}",
-        project,
-        licence=adapter.LICENCE.as_dict(),
-        source=adapter.NAME,
-        in_place_root=reading.root,
-        votes_labels=reading.votes_labels,
-    ) as writer:
-        with reporter.stage(f"{adapter.TITLE} ({reading.form})", reading.total_images) as stage:
-            for sample in _counted(reading, rejections, stage):
-                try:
-                    row = writer.add(sample)
-                except FerError as error:  # a picture that does not decode
-                    rejections.append(_undecodable(sample, error))
-                    continue
-                rows.append(_manifest_row(adapter.NAME, reading, sample, row))
-        if not rows:
-            first = f" (first: {rejections[0].sentence()})" if rejections else ""
-            raise FerError(f"{root}: expected faces, found none that could be read{first}; nothing was written")
-        store = writer.close()
-    frame = manifest.new_rows(len(rows), **pd.DataFrame(rows).to_dict("series"), store=f"stores/{store.path.name}")
-    ids = frame["sample_id"].tolist()
+    store, rows = _store_samples(adapter, reading, rejections, out, reporter)
+    if not rows:
+        first = f" (first: {rejections[0].sentence()})" if rejections else ""
+        raise FerError(f"{root}: expected faces, found none that could be read{first}; no manifest was written")
+    ids = [row["sample_id"] for row in rows]
     facts = store.facts(["pixel_sha256", "subject_id"]).to_pydict()
-    frame["group_id"] = links.group_ids(ids, links.identity_edges(ids, facts["pixel_sha256"], facts["subject_id"]))
+    edges = links.identity_edges(ids, facts["pixel_sha256"], facts["subject_id"])
+    frame = manifest.new_rows(
+        len(rows),
+        **{name: [row[name] for row in rows] for name in rows[0]},
+        store=f"stores/{store.path.name}",
+        label_origin=reading.label_rule,
+        group_id=links.group_ids(ids, edges),
+    )
     rejects_path = _write_rejects(out, rejections, replace=replace)
     written = manifest.write(
         frame,
@@ -93,8 +81,35 @@ def import_dataset(
         replace=replace,
         source={"form": reading.form, "rejected": len(rejections), "notes": reading.notes},
     )
-    notes = [*reading.notes, *_expected_counts(adapter, reading, written), *_leaks(written)]
+    notes = [*reading.notes, *_leaks(written)]
     return ImportResult(written, rejects_path, rejections, notes)
+
+
+def _store_samples(
+    adapter: Adapter, reading: Reading, rejections: list[Rejection], out: Path, reporter: Reporter
+) -> tuple[Store, list[dict[str, Any]]]:
+    """Write the store; returns it and the columns of each manifest row that the sample decides."""
+    rows = []
+    with (
+        StoreWriter(
+            adapter.NAME if reading.root is None else f"{adapter.NAME}-{out.stem}",
+            project_root(out.parent),
+            licence=adapter.LICENCE.as_dict(),
+            source=adapter.NAME,
+            in_place_root=reading.root,
+            votes_labels=reading.votes_labels,
+        ) as writer,
+        reporter.stage(f"{adapter.TITLE} ({reading.form})", reading.total_images) as stage,
+    ):
+        for sample in _counted(reading, rejections, stage):
+            try:
+                row = writer.add(sample)
+            except FerError as error:  # a picture that does not decode
+                rejections.append(_undecodable(sample, error))
+                continue
+            sample_id = f"{adapter.NAME}/{sample.key}"
+            rows.append({"sample_id": sample_id, "store_row": row, "label": sample.label, "split": sample.split})
+        return writer.close(), rows
 
 
 def _counted(reading: Reading, rejections: list[Rejection], stage: Stage) -> Iterator[Sample]:
@@ -111,17 +126,6 @@ def _undecodable(sample: Sample, error: FerError) -> Rejection:
     return Rejection(sample.where, expected, found or str(error), "the picture was set aside")
 
 
-def _manifest_row(source: str, reading: Reading, sample: Sample, row: int) -> dict[str, Any]:
-    return {
-        "sample_id": f"{source}/{sample.key}",
-        "store_row": row,
-        "label": sample.label,
-        "label_origin": reading.label_rule,
-        "split": sample.split,
-        "group_id": 0,
-    }
-
-
 def _write_rejects(out: Path, rejections: list[Rejection], *, replace: bool) -> Path | None:
     path = out.with_name(f"{out.stem}.rejects.parquet")
     if not rejections:
@@ -131,16 +135,6 @@ def _write_rejects(out: Path, rejections: list[Rejection], *, replace: bool) -> 
     rows = [{name: getattr(rejection, name) for name in REJECTS.names} for rejection in rejections]
     facts = tables.provenance("rejects", "fer import", manifest=out.name, rows=len(rows))
     return tables.write_table(path, pa.Table.from_pylist(rows, schema=REJECTS), facts, replace=True)
-
-
-def _expected_counts(adapter: Adapter, reading: Reading, written: Manifest) -> list[str]:
-    """A published count that differs is a warning: drops, mirrors and cleaned copies are what people have."""
-    if not adapter.EXPECTED:
-        return []
-    total = adapter.EXPECTED["total"]
-    if len(written) == total:
-        return []
-    return [f"{len(written):,} faces; the published {adapter.TITLE} has {total:,}"]
 
 
 def _leaks(written: Manifest) -> list[str]:

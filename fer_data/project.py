@@ -18,6 +18,15 @@ def project_root(near: Path) -> Path:
     return Path.cwd()
 
 
+def create_project(folder: Path) -> Path:
+    """Make `folder` a project if it is none yet, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / MARKER
+    if not marker.exists():
+        marker.write_text("# A fer-data-studio project: paths in its files are relative to this folder.\n")
+    return folder.resolve()
+
+
 def relative(path: Path, root: Path) -> str:
     """`path` as it is written into files: relative to the project where it lies inside, else absolute."""
     path = path.resolve()

@@ -144,7 +144,8 @@ class Store:
             found = sha256_file(self.path / name) if (self.path / name).is_file() else "nothing"
             if found != expected:
                 faults.append(
-                    f"{self.path / name}: expected SHA-256 {expected[:12]}…, found {found[:12]}…; restore it or import again"
+                    f"{self.path / name}: expected SHA-256 {expected[:12]}…, found {found[:12]}…; "
+                    "restore it or import again"
                 )
         if self._root is not None:
             hashes = facts["file_sha256"].to_pylist()
