@@ -19,14 +19,30 @@ from fer_data.samples import Reading, Rejection
 class Adapter(Protocol):
     """What a module in this folder offers."""
 
-    NAME: str
-    TITLE: str
-    LICENCE: Licence
-    CITATION: str | None
-    HOMEPAGE: str | None
-    EXPECTED: Mapping[str, int] | None  # published counts, "total" and per split
-    KNOWN_DEFECTS: tuple[str, ...]
-    Options: type[Configuration]
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    @property
+    def TITLE(self) -> str: ...  # noqa: N802
+
+    @property
+    def LICENCE(self) -> Licence: ...  # noqa: N802
+
+    @property
+    def CITATION(self) -> str | None: ...  # noqa: N802
+
+    @property
+    def HOMEPAGE(self) -> str | None: ...  # noqa: N802
+
+    @property
+    def EXPECTED(self) -> Mapping[str, int] | None:  # noqa: N802
+        """Published counts: "total" and per split."""
+
+    @property
+    def KNOWN_DEFECTS(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    @property
+    def Options(self) -> type[Configuration]: ...  # noqa: N802
 
     def read(self, root: Path | None, options: Any, rejections: list[Rejection]) -> Reading: ...
 
