@@ -4,6 +4,7 @@ needs them, so that `fer --help` answers at once and works without torch."""
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -317,6 +318,7 @@ def simulate_review_(
     manifest: ManifestArgument,
     audit_table: Annotated[Path, typer.Option("--audit", help="audit table: the reviewer looks at its top only")],
     budget: Annotated[int, typer.Option(help="how many faces the reviewer looks at")] = 1000,
+    rule: Annotated[str | None, typer.Option(help="ferplus_majority or planted_truth; default what there is")] = None,
     decisions: Annotated[
         Path | None, typer.Option(help="decision log; default decisions.sqlite of the project")
     ] = None,
@@ -324,12 +326,12 @@ def simulate_review_(
 ) -> None:
     """Let the known truth (FER+ majority, planted truth) stand in for a reviewer; the log says so."""
     from fer_data.decision_log import DecisionLog
-    from fer_data.simulated_review import simulate_review
+    from fer_data.simulated_review import default_rule, simulate_review
 
     opened = _read(manifest)
     log_path = decisions or opened.root / "decisions.sqlite"
-    with DecisionLog(log_path) as decision_log:
-        counts = simulate_review(opened, audit_table, decision_log, budget)
+    with closing(DecisionLog(log_path)) as decision_log:
+        counts = simulate_review(opened, audit_table, decision_log, budget, rule=rule or default_rule(opened))
     lines = [" · ".join(f"{count:,} {action}" for action, count in counts.items())]
     _say(as_json, counts, lines, [log_path], [f"fer apply {_short(manifest)} --out manifests/clean"])
 
@@ -351,7 +353,7 @@ def apply(
     from fer_data.decision_log import DecisionLog
 
     opened = _read(manifest)
-    with DecisionLog(decisions or opened.root / "decisions.sqlite") as decision_log:
+    with closing(DecisionLog(decisions or opened.root / "decisions.sqlite")) as decision_log:
         clean = room.apply(opened, decision_log, out, match=match, consensus=consensus, replace=replace)
     facts = clean.metadata["decisions"]
     _say(as_json, facts, [room.describe_decisions(facts)], [clean.path], [f"fer balance {_short(out)}"])
@@ -381,9 +383,10 @@ def balance(
     plan = room.make_plan(opened, resolve(room.BalanceConfig, config, settings or (), **given))
     path = room.write_plan(plan, out or opened.root / f"plans/{opened.name}.yaml", replace=replace)
     asked = sum(cell.count for cell in plan.cells)
-    lines = [f"{asked:,} faces in {len(plan.cells)} cells"]
+    cells = sum(cell.count > 0 for cell in plan.cells)
+    lines = [f"{asked:,} faces in {cells} cells"]
     following = [f"fer train-generator diffusion {_short(manifest)}", f"fer generate {_short(path)} --checkpoint …"]
-    _say(as_json, {"asked": asked, "cells": len(plan.cells)}, lines, [path], following)
+    _say(as_json, {"asked": asked, "cells": cells}, lines, [path], following)
 
 
 @app.command(no_args_is_help=True)
@@ -418,11 +421,11 @@ def train_generator_(
 ) -> None:
     """Train a conditional generator on the training split only. Interrupt and run again to go on."""
     from fer_data.configuration import resolve
-    from generators.registry import find_generator
+    from generators.models import generator_kind
     from generators.training import train_generator
 
     opened = _read(manifest)
-    configuration = resolve(find_generator(kind).Config, config or kind, settings or ())
+    configuration = resolve(generator_kind(kind).config, config or kind, settings or ())
     out = out or opened.root / f"runs/{kind}-{opened.name}"
     if dry_run:
         return _show_plan(as_json, configuration.model_dump(mode="json"), [out])
@@ -449,7 +452,7 @@ def generate(
     from generators import sampling
 
     asked = read_plan(plan)
-    configuration = resolve(sampling.SamplingConfig, config, settings or ())
+    configuration = resolve(sampling.GenerateConfig, config, settings or ())
     if dry_run:
         return _show_plan(as_json, configuration.model_dump(mode="json"), [out])
     made = sampling.generate(asked, checkpoint, out, configuration, _reporter(as_json), replace=replace)
@@ -474,7 +477,7 @@ def screen(
     from fer_data.configuration import resolve
     from generators import screening
 
-    configuration = resolve(screening.ScreeningConfig, config, settings or ())
+    configuration = resolve(screening.ScreenConfig, config, settings or ())
     screened, table = screening.screen(
         _read(manifest),
         _read(training),

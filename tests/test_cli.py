@@ -1,0 +1,111 @@
+"""The `fer` command as a user meets it: what it prints, what it refuses, how it exits."""
+
+import json
+import sys
+
+import pytest
+
+import fer_cli
+
+VERBS = [command.name or command.callback.__name__ for command in fer_cli.app.registered_commands]
+
+
+@pytest.fixture
+def fer(project, monkeypatch, capsys):
+    """Runs `fer …` in this process: exit code, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            fer_cli.main()
+        printed = capsys.readouterr()
+        return exit_.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def drawn(fer):
+    """A small manifest of drawn faces with planted defects, imported by the command."""
+    code, _, error = fer("import", "procedural", "--count", 300, "--seed", 1, "--out", "manifests/drawn")
+    assert code == 0, error
+    return "manifests/drawn"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(fer, verb):
+    code, out, _ = fer(verb, "--help")
+    assert code == 0 and "Usage" in out
+
+
+def test_import_says_what_came_and_what_to_do_next(fer, project):
+    code, out, _ = fer("import", "procedural", "--count", 300, "--seed", 1, "--out", "manifests/drawn")
+    assert code == 0
+    assert "train " in out and "disgust" in out and "! licence" in out
+    assert "→ manifests/drawn.parquet" in out and "next: fer describe manifests/drawn" in out
+    code, _, error = fer("import", "procedural", "--count", 300, "--out", "manifests/drawn")
+    assert code == 1 and error.count("\n") == 1 and "exists; choose another --out or add --replace" in error
+
+
+def test_json_is_one_object(fer, drawn):
+    code, out, _ = fer("validate", drawn, "--json")
+    assert code == 0 and json.loads(out)["faults"] == []
+    code, out, _ = fer("log", drawn, "--json")
+    assert json.loads(out)["lineage"][0]["command"] == "fer import procedural"
+
+
+def test_a_manifest_can_be_looked_at(fer, drawn, project):
+    assert fer("validate", drawn, "--full")[1].strip().endswith("no fault found")
+    code, out, _ = fer("describe", drawn)
+    assert code == 0 and (project / "manifests/drawn.html").is_file()
+    code, out, _ = fer("duplicates", drawn)
+    assert code == 0 and "identical" in out
+    code, out, _ = fer("log", drawn)
+    assert "as it was" in out
+
+
+def test_an_altered_store_is_a_fault_and_exit_1(fer, drawn, project):
+    next((project / "stores").rglob("*.arrow")).write_bytes(b"")
+    code, out, error = fer("validate", drawn, "--full")
+    assert code == 1 and "expected SHA-256" in out and error == ""
+
+
+def test_dry_run_does_nothing(fer, drawn, project):
+    before = sorted(project.rglob("*"))
+    for command in (
+        ["import", "procedural", "--dry-run", "--out", "manifests/other"],
+        ["predict", drawn, "--dry-run"],
+        ["audit", drawn, "--dry-run"],
+        ["train", drawn, "--dry-run"],
+        ["train-generator", "dcgan", drawn, "--dry-run"],
+    ):
+        code, out, error = fer(*command)
+        assert code == 0 and "nothing was done" in out, error
+    assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["describe", "manifests/none"], "is missing"),
+        (["import", "fer2031", "x.csv"], "has no adapter; expected one of fer2013, procedural"),
+        (["import", "procedural", "--set", "cuont=3"], "unknown key 'cuont'; did you mean 'count'"),
+        (["datasets", "raf"], "has no adapter"),
+        (["experiment", "no-such-preset"], "no such file or preset; presets are"),
+    ],
+)
+def test_refusals_are_one_sentence(fer, command, sentence):
+    code, _, error = fer(*command)
+    assert code == 1 and sentence in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_wrong_usage_is_exit_2(fer):
+    assert fer("no-such-verb")[0] == 2
+    assert fer("import", "procedural", "--count", "many")[0] == 2
+
+
+def test_datasets_tell_licence_and_defects(fer):
+    code, out, _ = fer("datasets")
+    assert code == 0 and "fer2013" in out and "procedural" in out
+    code, out, _ = fer("datasets", "fer2013")
+    assert "licence" in out and "known defects" in out and "35887" in out.replace(",", "")
