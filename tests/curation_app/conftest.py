@@ -1,0 +1,80 @@
+"""A small project with an audit and synthetic faces."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation_app.collection import Collection
+from curation_app.settings import Settings
+from fer_data import licenses, manifest, tables
+from fer_data.decision_log import DecisionLog
+from fer_data.expressions import BASIC7
+from fer_data.samples import Sample
+from fer_data.store import StoreWriter
+
+REAL, SYNTHETIC = 10, 4
+HOSTILE = "<img src=x onerror=alert(1)>![x](http://example.org)"
+
+
+def write_store(root, name, count, **more):
+    rng = np.random.default_rng(len(name))
+    with StoreWriter(name, root, licence=licenses.DRAWN.as_dict(), source=name, **more) as writer:
+        for row in range(count):
+            pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
+            writer.add(Sample(f"{row}", pixels, None, None, "train", f"row {row}", {"occlusion": "mask"}))
+        return f"stores/{writer.close().path.name}"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Ten real faces labelled fear (the first with a hostile name), then four synthetic ones labelled disgust."""
+    (tmp_path / "fer.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    real = write_store(tmp_path, "real", REAL)
+    made = write_store(tmp_path, "made", SYNTHETIC, generation={"generation_id": "test"})
+    ids = [f"real/{HOSTILE}", *(f"real/{row}" for row in range(1, REAL)), *(f"made/{row}" for row in range(SYNTHETIC))]
+    frame = manifest.new_rows(
+        len(ids),
+        sample_id=ids,
+        store=[real] * REAL + [made] * SYNTHETIC,
+        store_row=[*range(REAL), *range(SYNTHETIC)],
+        label=["fear"] * REAL + ["disgust"] * SYNTHETIC,
+        split="train",
+        group_id=np.arange(len(ids)),
+        origin=["real"] * REAL + ["synthetic"] * SYNTHETIC,
+    )
+    written = manifest.write(
+        frame, tmp_path / "manifests/faces", label_set="basic7", command="test", licence=licenses.DRAWN.as_dict()
+    )
+    # Row 3 is the worst, then 1, then 0, then 2; the model takes them for surprise, row 2 for anger.
+    columns = {
+        "sample_id": ids[:6],
+        "suggested_label": ["surprise", "surprise", "anger", "surprise", "fear", "fear"],
+        "label_score": [0.3, 0.2, 0.4, 0.1, 0.8, 0.9],
+        "is_label_issue": [True] * 4 + [False] * 2,
+        "rank": [3, 2, 4, 1, 5, 6],
+        **{f"p_{label}": np.full(6, 1 / 7, dtype=np.float32) for label in BASIC7},
+    }
+    facts = tables.provenance("label_audit", "test")
+    tables.write_table(tmp_path / "audit.parquet", pa.table(columns), facts)
+    return written
+
+
+@pytest.fixture
+def audit(project):
+    return project.root / "audit.parquet"
+
+
+@pytest.fixture
+def collection(project, audit):
+    return Collection(project, audit)
+
+
+@pytest.fixture
+def log(tmp_path):
+    return DecisionLog(tmp_path / "decisions.sqlite")
+
+
+@pytest.fixture
+def settings(project, audit, tmp_path):
+    return Settings(manifest=str(project.path), audit=str(audit), db=str(tmp_path / "decisions.sqlite"), reviewer="ada")
