@@ -37,7 +37,10 @@ def test_every_file_of_the_rooms_is_in_the_wheel(installed):
 
 
 def test_presets_are_found_in_an_installed_wheel(installed):
-    code = f"import sys; sys.path.insert(0, {str(installed)!r}); from fer_data.configuration import *; print(find_preset('experiments/demo'))"
+    code = (
+        f"import sys; sys.path.insert(0, {str(installed)!r}); from fer_data.configuration import find_preset; "
+        "print(find_preset('experiments/demo'))"
+    )
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=installed.parent, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == installed / "configs" / "experiments" / "demo.yaml", done.stderr
 
