@@ -1,0 +1,1 @@
+"""Train a classifier of shown expressions, and judge faces with it."""

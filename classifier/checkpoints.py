@@ -1,0 +1,148 @@
+"""Folders and files of a training run: safetensors and JSON, each appearing complete or not at all.
+
+run.json            which configuration and which data this run is of
+state.safetensors   all that a killed run needs to go on; gone when the run is finished
+history.json        losses and validation scores, one entry per evaluation
+checkpoint/         model.safetensors and classifier.json; there when the run is finished
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from fer_data.errors import FerError
+from fer_data.files import atomic_file, atomic_folder, read_json, write_json
+
+_STATE = "state.safetensors"
+
+
+def checkpoint_folder(run_dir: Path) -> Path:
+    """Where a finished run's classifier lies."""
+    return run_dir / "checkpoint"
+
+
+def open_run(run_dir: Path, identity: Mapping[str, Any], *, replace: bool) -> bool:
+    """Make `run_dir` the folder of the run with this identity, or go on in it.
+
+    Args:
+        identity: JSON-able; equal for runs that must give the same result.
+        replace: throw away what another run left in the folder.
+
+    Returns:
+        Whether the run is finished.
+
+    Raises:
+        FerError: the folder holds a run with another identity, or things that no run wrote.
+    """
+    file = run_dir / "run.json"
+    if file.is_file():
+        found = read_json(file)
+        if found == json.loads(json.dumps(identity)):
+            return checkpoint_folder(run_dir).is_dir()
+        if not replace:
+            raise FerError(
+                f"{run_dir} holds a run with another {_difference(found, identity)}; "
+                "choose another run_dir or add --replace"
+            )
+        shutil.rmtree(run_dir)
+    elif run_dir.exists() and any(run_dir.iterdir()):
+        raise FerError(
+            f"{run_dir}: expected a training run or an empty folder, found other files; choose another run_dir"
+        )
+    write_json(file, identity)
+    return False
+
+
+def save_state(
+    run_dir: Path, networks: Mapping[str, Mapping[str, Tensor]], optimizer: Optimizer, progress: Mapping[str, Any]
+) -> None:
+    """Write all that a resumed run needs as one file in one rename.
+
+    Args:
+        networks: name → state dict ("model", "averaged", "best").
+        progress: JSON-able facts, kept in the file's header.
+    """
+    tensors = {f"{name}/{key}": value for name, state in networks.items() for key, value in state.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items() if value is not None}
+    own = {key: value.detach().contiguous().cpu() for key, value in tensors.items()}
+    with atomic_file(run_dir / _STATE) as partial:
+        save_file(own, partial, metadata={"progress": json.dumps(progress)})
+
+
+def load_state(run_dir: Path, optimizer: Optimizer) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """Read what `save_state` wrote, give the optimiser its part, and return networks and progress.
+
+    Returns:
+        None where the run has not saved yet.
+
+    Raises:
+        FerError: the file is damaged.
+    """
+    file = run_dir / _STATE
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, "pt") as stored:
+            progress = json.loads(stored.metadata()["progress"])
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise FerError(f"{file}: expected the state of a run, found a damaged file ({error}); add --replace") from None
+    networks: dict[str, dict[str, Tensor]] = {}
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, rest = key.partition("/")
+        if name == "optimizer":
+            index, _, moment = rest.partition("/")
+            moments.setdefault(int(index), {})[moment] = value
+        else:
+            networks.setdefault(name, {})[rest] = value
+    for index, parameter in enumerate(value for group in optimizer.param_groups for value in group["params"]):
+        for moment, value in moments.get(index, {}).items():
+            if value.shape == parameter.shape:  # fused kernels read a moment in its parameter's memory order
+                moments[index][moment] = torch.empty_like(parameter).copy_(value)
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return networks, progress
+
+
+def write_checkpoint(run_dir: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> Path:
+    """Finish a run: its classifier appears, its state for resuming goes."""
+    folder = checkpoint_folder(run_dir)
+    with atomic_folder(folder) as partial:
+        tensors = {key: value.detach().contiguous().cpu() for key, value in state.items()}
+        save_file(tensors, partial / "model.safetensors")
+        write_json(partial / "classifier.json", description)
+    (run_dir / _STATE).unlink(missing_ok=True)
+    return folder
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights and the description of a classifier.
+
+    Raises:
+        FerError: the folder is no finished classifier, or its files are damaged.
+    """
+    if not (folder / "classifier.json").is_file():
+        raise FerError(f"{folder}: expected a classifier (classifier.json), found none; train one, or check the path")
+    description = read_json(folder / "classifier.json")
+    try:
+        return load_file(folder / "model.safetensors"), description
+    except (SafetensorError, OSError) as error:
+        raise FerError(f"{folder / 'model.safetensors'} cannot be read ({error}); train again") from None
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What differs first between two identities, in words."""
+    before, after = found.get("configuration", {}), dict(wanted["configuration"])
+    for key, value in after.items():
+        if before.get(key) != value:
+            return f"configuration ({key}: {before.get(key)!r} there, {value!r} here)"
+    return "set of labels" if found.get("labels") != list(wanted["labels"]) else "set of training or validation faces"

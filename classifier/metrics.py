@@ -1,0 +1,147 @@
+"""How well probabilities fit the truth. Functions on arrays, numpy only.
+
+Means over classes are taken over the classes that the truth holds: a class without a face cannot be scored.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_data.errors import FerError
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def evaluate(truth: Integers, probabilities: NDArray[np.floating[Any]], labels: Sequence[str]) -> dict[str, Any]:
+    """Every metric of one set of faces, JSON-able.
+
+    Args:
+        truth: int [N], index into `labels`; -1 where a face has no truth in this set: it is left out and counted.
+        probabilities: float [N, K], rows sum to 1, columns in the order of `labels`.
+
+    Returns:
+        count, left_out, accuracy, balanced_accuracy, macro_f1, cross_entropy, brier, ece, confusion (int [K][K],
+        row = truth, column = prediction), and per_class: label → count, precision, recall, f1,
+        average_precision (null where it is not defined).
+
+    Raises:
+        FerError: shapes that do not fit, no face with a truth, or rows that are no probabilities.
+    """
+    truth = np.asarray(truth)
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    _require_judgeable(truth, probabilities, labels)
+    known = truth >= 0
+    truth, probabilities = truth[known].astype(np.int64), probabilities[known]
+    matrix = confusion(truth, probabilities.argmax(axis=1), len(labels))
+    precision, recall, f1 = precision_recall_f1(matrix)
+    counts = matrix.sum(axis=1)
+    present = counts > 0
+    per_class = {
+        label: {
+            "count": int(counts[index]),
+            "precision": _number(precision[index]),
+            "recall": _number(recall[index]),
+            "f1": _number(f1[index]),
+            "average_precision": _number(average_precision(truth == index, probabilities[:, index])),
+        }
+        for index, label in enumerate(labels)
+    }
+    return {
+        "count": int(known.sum()),
+        "left_out": int((~known).sum()),
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "balanced_accuracy": float(recall[present].mean()),
+        "macro_f1": float(f1[present].mean()),
+        "cross_entropy": cross_entropy(truth, probabilities),
+        "brier": brier(truth, probabilities),
+        "ece": expected_calibration_error(truth, probabilities),
+        "per_class": per_class,
+        "confusion": matrix.tolist(),
+    }
+
+
+def confusion(truth: Integers, predicted: Integers, classes: int) -> Integers:
+    """Counts, int64 [K, K]: row = truth, column = prediction."""
+    return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def precision_recall_f1(matrix: Integers) -> tuple[Floats, Floats, Floats]:
+    """Per class, float64 [K] each, from a confusion matrix; NaN where nothing was to be found or was found.
+
+    F1 is 2 TP / (2 TP + FP + FN), and so 0, not NaN, where a class was only missed or only wrongly seen.
+    """
+    hits = np.diag(matrix).astype(np.float64)
+    predicted, actual = matrix.sum(axis=0), matrix.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return hits / predicted, hits / actual, 2 * hits / (predicted + actual)
+
+
+def average_precision(positive: NDArray[np.bool_], scores: Floats) -> float:
+    """Area under the precision-recall steps: the sum of (R_n - R_{n-1}) P_n over the distinct scores.
+
+    Args:
+        positive: bool [N].
+        scores: float [N], high = positive.
+
+    Returns:
+        0..1, NaN where nothing is positive.
+    """
+    total = int(positive.sum())
+    if not total:
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(positive[order])
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores make one step
+    precision = hits[last] / (np.flatnonzero(last) + 1)
+    gained = np.diff(np.append(0, hits[last])) / total
+    return float((gained * precision).sum())
+
+
+def expected_calibration_error(truth: Integers, probabilities: Floats, bins: int = 15) -> float:
+    """How far the top label's probability is from its accuracy, 0..1, in equally wide bins.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3. Bins are open to the left.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(truth))
+
+
+def brier(truth: Integers, probabilities: Floats) -> float:
+    """Mean squared distance to the one-hot truth, summed over classes, 0..2: Brier, Monthly Weather Review 1950."""
+    distance = probabilities.copy()
+    distance[np.arange(len(truth)), truth] -= 1
+    return float((distance**2).sum(axis=1).mean())
+
+
+def cross_entropy(truth: Integers, probabilities: Floats) -> float:
+    """Mean negative logarithm of the truth's probability, in nats; probabilities below 1e-12 count as that."""
+    return float(-np.log(probabilities[np.arange(len(truth)), truth].clip(min=1e-12)).mean())
+
+
+def _require_judgeable(truth: Integers, probabilities: Floats, labels: Sequence[str]) -> None:
+    if truth.ndim != 1 or probabilities.shape != (len(truth), len(labels)):
+        raise FerError(
+            f"evaluate: expected probabilities [{truth.size}, {len(labels)}] for {truth.size} faces and "
+            f"{len(labels)} labels, found {list(probabilities.shape)}; predict with the same labels"
+        )
+    if not (truth >= 0).any():
+        raise FerError("evaluate: expected at least one face whose truth is among the labels, found none")
+    if truth.max() >= len(labels):
+        raise FerError(f"evaluate: expected truths below {len(labels)}, found {truth.max()}")
+    wrong = ~(np.abs(probabilities.sum(axis=1) - 1) < 1e-3) | (probabilities < 0).any(axis=1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise FerError(
+            f"evaluate: expected probabilities that sum to 1, found {int(wrong.sum())} rows that do not "
+            f"(first: row {row}, sum {probabilities[row].sum():.4g}); predict again"
+        )
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,69 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from classifier.models import build_model
+from fer_data.errors import FerError
+
+SMALL = ("thin_resnet18", "thin_resnet10")
+
+
+@pytest.mark.parametrize("name", [*SMALL, "resnet18", "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_features_and_logits_fit_together(name, channels):
+    model = build_model(name, 7, channels, 48).eval()
+    images = torch.randn(2, channels, 48, 48)
+    with torch.no_grad():
+        logits, features = model(images), model.features(images)
+        assert logits.shape == (2, 7) and features.ndim == 2
+        assert torch.equal(model.head(features), logits)
+
+
+@pytest.mark.parametrize("size_px", [16, 24, 32, 48, 64, 100, 224])
+def test_the_stem_keeps_faces_between_15_and_28_px(size_px):
+    body = build_model("thin_resnet18", 7, 1, size_px).body
+    side = body.stem(torch.zeros(1, 1, size_px, size_px)).shape[-1]
+    assert side == size_px if size_px <= 28 else 15 <= side <= 28
+
+
+def test_thin_networks_are_as_small_as_said():
+    count = {name: sum(p.numel() for p in build_model(name, 7, 1, 48).parameters()) for name in SMALL}
+    assert 0.65e6 < count["thin_resnet18"] < 0.75e6
+    assert count["thin_resnet10"] < 0.35e6
+
+
+def test_the_seed_alone_decides_the_weights_and_the_global_state_stays():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, same, other = (build_model("thin_resnet10", 7, 1, 16, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(first.head.weight, other.head.weight)
+
+
+def test_pretrained_weights_of_colour_models_are_summed_for_grey(tmp_path):
+    colour = build_model("resnet18", 10, 3, 48, seed=1)
+    save_file({f"{key}": value for key, value in colour.body.state_dict().items()}, tmp_path / "w.safetensors")
+    grey = build_model("resnet18", 7, 1, 48, seed=2, weights=tmp_path / "w.safetensors").eval()
+    images = torch.randn(2, 1, 48, 48)
+    with torch.no_grad():
+        expected = colour.eval().features(images.expand(-1, 3, -1, -1))
+        torch.testing.assert_close(grey.features(images), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_refuses_weights_of_another_model(tmp_path):
+    save_file({"some.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(FerError, match="found 0 of"):
+        build_model("thin_resnet10", 7, 1, 16, weights=tmp_path / "other.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(FerError, match="expected a safetensors file"):
+        build_model("thin_resnet10", 7, 1, 16, weights=tmp_path / "broken.safetensors")
+    with pytest.raises(FerError, match="expected a safetensors file"):
+        build_model("thin_resnet10", 7, 1, 16, weights=tmp_path / "missing.safetensors")
+
+
+def test_refuses_unknown_names():
+    with pytest.raises(FerError, match="expected one of thin_resnet18"):
+        build_model("resnet19", 7, 1, 48)
+    with pytest.raises(FerError, match=r"timm has no model 'resnet18x'; it has \w*resnet18x?|timm has no model"):
+        build_model("timm:resnet18x", 7, 1, 48)
