@@ -27,6 +27,9 @@ ConfigOption = Annotated[str | None, typer.Option("--config", metavar="FILE", he
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="overwrite what is at --out")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="check and show what would be done, do nothing")]
+DecisionsOption = Annotated[
+    str | None, typer.Option(help="decision log: a file or a database URL; default decisions.sqlite of the project")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print a machine-readable summary")]
 
 
@@ -298,19 +301,19 @@ def audit(
 def curate(
     manifest: ManifestArgument,
     audit_table: Annotated[
-        Path | None, typer.Option("--audit", help="audit table; its worst labels come first")
+        Path | None, typer.Option("--audit", help="audit table: its worst labels come first")
     ] = None,
-    decisions: Annotated[
-        Path | None, typer.Option(help="decision log; default decisions.sqlite of the project")
-    ] = None,
-    port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 8501,
+    decisions: DecisionsOption = None,
+    port: Annotated[int | None, typer.Option(help="port on 127.0.0.1; default the first free one from 8501")] = None,
     reviewer: Annotated[str | None, typer.Option(help="who decides; asked in the browser if left out")] = None,
+    blind: Annotated[bool, typer.Option("--blind", help="hide the given label and the model's opinion")] = False,
 ) -> None:
-    """Review faces in the browser; every decision is on disk before the page says so."""
+    """Review faces in the browser; each decision is on disk before the page says so."""
     from curation_app.launch import launch
 
-    opened = _read(manifest)
-    launch(opened.path, audit_table, decisions or opened.root / "decisions.sqlite", port=port, reviewer=reviewer)
+    settings = {"reviewer": reviewer, "blind": blind}
+    given = {key: value for key, value in settings.items() if value}
+    raise typer.Exit(launch(_read(manifest).path, audit_table, decisions, port, **given))
 
 
 @app.command("simulate-review", no_args_is_help=True)
@@ -325,11 +328,11 @@ def simulate_review_(
     as_json: JsonOption = False,
 ) -> None:
     """Let the known truth (FER+ majority, planted truth) stand in for a reviewer; the log says so."""
-    from fer_data.decision_log import DecisionLog
+    from fer_data.decision_log import DecisionLog, default_log
     from fer_data.simulated_review import default_rule, simulate_review
 
     opened = _read(manifest)
-    log_path = decisions or opened.root / "decisions.sqlite"
+    log_path = decisions or default_log(opened)
     with closing(DecisionLog(log_path)) as decision_log:
         counts = simulate_review(opened, audit_table, decision_log, budget, rule=rule or default_rule(opened))
     lines = [" · ".join(f"{count:,} {action}" for action, count in counts.items())]
@@ -350,13 +353,17 @@ def apply(
 ) -> None:
     """Fold the decisions so far into a new manifest."""
     from fer_data import decisions as room
-    from fer_data.decision_log import DecisionLog
+    from fer_data.decision_log import DecisionLog, default_log
 
     opened = _read(manifest)
-    with closing(DecisionLog(decisions or opened.root / "decisions.sqlite")) as decision_log:
+    with closing(DecisionLog(decisions or default_log(opened), must_exist=True)) as decision_log:
         clean = room.apply(opened, decision_log, out, match=match, consensus=consensus, replace=replace)
     facts = clean.metadata["decisions"]
-    _say(as_json, facts, [room.describe_decisions(facts)], [clean.path], [f"fer balance {_short(out)}"])
+    kappa = facts["agreement"].get("kappa")
+    agreed = f", agreement κ = {kappa:.2f}" if kappa is not None else ""
+    counts = " · ".join(f"{facts[outcome]:,} {outcome}" for outcome in ("relabelled", "dropped", "unsure", "kept"))
+    line = f"{counts} · by {', '.join(facts['reviewers']) or 'nobody'}{agreed}"
+    _say(as_json, facts, [line], [clean.path], [f"fer balance {_short(out)}"])
 
 
 @app.command(no_args_is_help=True)
@@ -499,6 +506,7 @@ def train(
     leaks: Annotated[str, typer.Option(help="refuse, drop_from_train or score_apart")] = "score_apart",
     config: ConfigOption = "train",
     settings: SetOption = None,
+    replace: ReplaceOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -511,7 +519,7 @@ def train(
     out = out or opened.root / f"runs/train-{opened.name}"
     if dry_run:
         return _show_plan(as_json, configuration.model_dump(mode="json"), [out])
-    checkpoint = train_manifest(opened, configuration, out, _reporter(as_json), leaks=leaks)
+    checkpoint = train_manifest(opened, configuration, out, _reporter(as_json), leaks=leaks, replace=replace)
     following = [f"fer evaluate {_short(manifest)} --checkpoint {_short(checkpoint)}"]
     return _say(as_json, {"checkpoint": checkpoint}, [], [checkpoint], following)
 
@@ -524,12 +532,12 @@ def evaluate(
 ) -> None:
     """Score a classifier on the test split, with and without twins, on given and on reference labels."""
     from classifier.prediction import load_classifier
-    from experiments.test_views import evaluate_views
+    from experiments.results import score_views
 
-    scores = evaluate_views(_read(manifest), load_classifier(checkpoint))
+    scores = score_views(_read(manifest), load_classifier(checkpoint))
     lines = [
-        f"{name:45} accuracy {view['accuracy']:.3f}  balanced accuracy {view['balanced_accuracy']:.3f}  "
-        f"macro-F1 {view['macro_f1']:.3f}  ({view['count']:,} faces)"
+        f"{name}: accuracy {view['accuracy']:.3f} · balanced accuracy {view['balanced_accuracy']:.3f} · "
+        f"macro-F1 {view['macro_f1']:.3f} · {view['count']:,} faces"
         for name, view in scores.items()
     ]
     _say(as_json, scores, lines)
@@ -544,8 +552,10 @@ def experiment(
     as_json: JsonOption = False,
 ) -> None:
     """Retrain before and after with several seeds and write a report. Interrupt and run again to go on."""
-    from experiments.before_after import ExperimentConfig, run_experiment
+    from experiments.before_after import collect_sheets, run_experiment
+    from experiments.design import ExperimentConfig, prepare
     from experiments.report import write_report
+    from experiments.wording import answer
     from fer_data.configuration import resolve
     from fer_data.files import read_json
     from fer_data.project import project_root
@@ -554,10 +564,12 @@ def experiment(
     root = project_root(Path.cwd())
     out = out or root / "runs" / Path(config).stem
     if dry_run:
+        prepare(configuration, root)
         return _show_plan(as_json, configuration.model_dump(mode="json"), [out / "report.html"])
     results = read_json(run_experiment(configuration, root, out, _reporter(as_json)))
-    page = write_report(results, out / "report.html", root=root)
-    return _say(as_json, results["answer"], [results["answer"]["sentence"]], [page])
+    page = write_report(results, out / "report.html", sheets=collect_sheets(configuration, root))
+    sentence = answer(results)
+    return _say(as_json, {"answer": sentence}, [sentence], [page])
 
 
 @app.command()

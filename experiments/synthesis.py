@@ -1,0 +1,64 @@
+"""How generated faces fared: asked, made, kept and why not, and whether a judge sees the label that was asked for."""
+
+from typing import Any
+
+import numpy as np
+
+from classifier.prediction import Classifier
+from fer_data import tables
+from fer_data.balance import Plan
+from fer_data.manifest import Manifest
+from generators.fidelity import Kid, kid, label_agreement
+from generators.models import describe_checkpoint
+
+
+def describe_source(
+    kind: str, plan: Plan, made: Manifest, kept: Manifest, real: Manifest, judge: Classifier
+) -> dict[str, Any]:
+    """One entry of `sources` for `experiments.report.write_report`.
+
+    Args:
+        made: the synthetic faces, before screening.
+        kept: those that screening kept; its footer names the screening table.
+        real: the manifest whose training and test faces are the reference.
+        judge: a classifier that saw no synthetic face and did not screen these.
+    """
+    pictures = made.pictures(judge.size_px, judge.channels)
+    labels = made.frame["label"].tolist()
+    agreement = label_agreement(judge, pictures, labels)
+    reasons = tables.read_metadata(made.root / kept.metadata["screening"])["reasons"]
+    checkpoint = next(iter(made.stores.values())).info["generation"]["checkpoint"]
+    config = describe_checkpoint(made.root / checkpoint)["config"]
+    budget = f"{config['steps']:,} steps" if config["steps"] else f"{config['minutes']:g} minutes"
+    return {
+        "name": kind,
+        "title": f"{kind} faces",
+        "preset": f"{config['size_px']} px, trained for {budget}",
+        "asked": sum(cell.count for cell in plan.cells),
+        "made": len(made),
+        "kept": len(kept),
+        "dropped": reasons,
+        "agreement": {
+            label: {"agreed": round(found.value * found.count), "of": found.count}
+            for label, found in agreement.items()
+            if label != "all"
+        },
+        "kid": _distance(made, real, judge),
+    }
+
+
+def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, float]:
+    """KID of the generated faces to real training faces of the same labels, and of real test faces as its floor."""
+    asked = real.frame["label"].isin(made.frame["label"].unique())
+    train, test = (((real.frame["split"] == split) & asked).to_numpy(dtype=bool) for split in ("train", "test"))
+    features = [
+        judge.features(source.pictures(judge.size_px, judge.channels, rows))
+        for source, rows in ((real, train), (made, np.ones(len(made), dtype=bool)), (real, test))
+    ]
+    found, floor = kid(features[0], features[1]), kid(features[0], features[2])
+    return {"value": found.value, "standard_error": _standard_error(found), "floor": floor.value}
+
+
+def _standard_error(found: Kid) -> float:
+    """Half the 95 % range of the subsets' values, as a normal distribution's standard error."""
+    return (found.high - found.low) / (2 * 1.96)
