@@ -36,6 +36,7 @@ from fer_data.progress import Reporter
 from fer_data.project import create_project
 from fer_data.simulated_review import default_rule, simulate_review
 from fer_data.splits import stratified_subset
+from generators.contract import GeneratorConfig
 from generators.models import generator_kind
 from generators.sampling import GenerateConfig, generate
 from generators.screening import ScreenConfig, screen
@@ -55,7 +56,7 @@ class DemoConfig(Configuration):
     audit: label_audit.AuditConfig = label_audit.AuditConfig()
     review_share: float = Field(0.2, ge=0, le=1)  # of the training faces, the worst first
     plan: balance.BalanceConfig = balance.BalanceConfig()
-    generators: dict[str, dict[str, Any]] = {}  # kind: its configuration
+    generators: dict[str, str | dict[str, Any]] = {}  # kind: a preset's name or its configuration
     sampling: GenerateConfig = GenerateConfig()
     screening: ScreenConfig = ScreenConfig()
     experiment: dict[str, Any] = {}  # of ExperimentConfig, without its arms
@@ -120,7 +121,8 @@ class _Demo:
             ),
             ("plan", config.plan, [self.plan], self.make_plan),
         ]
-        for kind, settings in config.generators.items():
+        for kind in config.generators:
+            settings = self._generator_config(kind)
             made = [self.manifest(f"{kind}-{name}") for name in ("synthetic", "screened", "balanced")]
             drawing = [config.sampling.model_dump(), config.screening.model_dump()]
             plan += [
@@ -223,9 +225,8 @@ class _Demo:
         return f"{sum(cell.count for cell in plan.cells):,} faces asked for in {len(plan.cells)} cells"
 
     def train_generator(self, kind: str) -> str:
-        config = build(generator_kind(kind).config, self.config.generators[kind], f"generators.{kind}")
         clean = manifest.read(self.manifest("clean"))
-        train_generator(kind, clean, config, self.root / "runs" / kind, self.reporter)
+        train_generator(kind, clean, self._generator_config(kind), self.root / "runs" / kind, self.reporter)
         return f"samples: {self.root / 'runs' / kind / 'sheet.png'}"
 
     def generate(self, kind: str) -> str:
@@ -257,6 +258,10 @@ class _Demo:
         results = self.root / "runs/experiment/results.json"
         write_report(results, self.report, synthesis=synthesis, sheets=shown, stage_seconds=self.seconds)
         return str(self.report)
+
+    def _generator_config(self, kind: str) -> GeneratorConfig:
+        given, of_kind = self.config.generators[kind], generator_kind(kind).config
+        return resolve(of_kind, given) if isinstance(given, str) else build(of_kind, given, f"generators.{kind}")
 
     def _arms(self) -> dict[str, Any]:
         """The arms and the one contrast that counts, fixed before anything is trained."""
