@@ -1,0 +1,103 @@
+"""The kinds of generators, by name, and how a checkpoint is opened whatever its kind.
+
+A checkpoint is a folder: `generator.json` (what it is and knows), the weights, and `seen.parquet` (every training
+row that it saw, so that nobody tests on faces that a synthetic face may repeat).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from fer_data.configuration import Configuration, build
+from fer_data.errors import FerError
+from fer_data.files import read_json, sha256_file, sha256_json
+from generators.condition import Vocabulary
+from generators.contract import Generator, GeneratorConfig, Learner
+from generators.dcgan import DcganConfig, DcganLearner, DcganSampling, load_dcgan
+from generators.diffusion import DiffusionConfig, DiffusionLearner, DiffusionSampling, load_diffusion
+
+DESCRIPTION = "generator.json"
+SEEN = "seen.parquet"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of generator.
+
+    Attributes:
+        config: its training configuration, a `GeneratorConfig`.
+        sampling: its sampling options.
+        learner: (config, vocabulary) -> Learner.
+        load: (checkpoint folder, config, vocabulary, sampling options) -> Generator.
+    """
+
+    config: type[GeneratorConfig]
+    sampling: type[Configuration]
+    learner: Callable[[Any, Vocabulary], Learner]
+    load: Callable[[Path, Any, Vocabulary, Any], Generator]
+
+
+GENERATORS = {
+    "dcgan": Kind(DcganConfig, DcganSampling, DcganLearner, load_dcgan),
+    "diffusion": Kind(DiffusionConfig, DiffusionSampling, DiffusionLearner, load_diffusion),
+}
+
+
+def generator_kind(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        FerError: there is none.
+    """
+    if name not in GENERATORS:
+        raise FerError(f"generator {name!r} is unknown; expected one of {', '.join(GENERATORS)}")
+    return GENERATORS[name]
+
+
+def describe_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """The contents of `generator.json`.
+
+    Raises:
+        FerError: the folder is no finished checkpoint, or of an unknown kind.
+    """
+    description: dict[str, Any] = read_json(checkpoint / DESCRIPTION)
+    generator_kind(description["kind"])
+    return description
+
+
+def load_generator(checkpoint: Path, sampling: Mapping[str, Any] | None = None) -> Generator:
+    """Open a checkpoint.
+
+    Args:
+        checkpoint: the folder that `generators.training.train_generator` returned.
+        sampling: options that replace those it was trained with (`steps` and `guidance` for diffusion, `spread`
+            for the DCGAN).
+
+    Raises:
+        FerError: no checkpoint, a file of it is missing, or an unknown option.
+    """
+    description = describe_checkpoint(checkpoint)
+    kind = generator_kind(description["kind"])
+    config: Any = build(kind.config, description["config"], str(checkpoint / DESCRIPTION))
+    options = {**config.sampling.model_dump(), **(sampling or {})}
+    resolved = build(kind.sampling, options, f"sampling options of {description['kind']}")
+    try:
+        return kind.load(checkpoint, config, Vocabulary.from_dict(description["vocabulary"]), resolved)
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:  # diffusers and torch each have their own
+        raise FerError(f"{checkpoint}: its weights cannot be read ({error}); train again") from None
+
+
+def checkpoint_sha256(checkpoint: Path) -> str:
+    """Identity of what a checkpoint draws: its weights and what was trained how, but not when.
+
+    The tables beside the weights tell the time they were made, so they are left out; the rows that the generator
+    saw are in it by the hash that `generator.json` states.
+    """
+    description = describe_checkpoint(checkpoint)
+    timeless = {key: value for key, value in description.items() if key != "manifest_sha256"}
+    files = sorted(path for path in checkpoint.rglob("*") if path.suffix in (".safetensors", ".json"))
+    hashes = {path.relative_to(checkpoint).as_posix(): sha256_file(path) for path in files if path.name != DESCRIPTION}
+    return sha256_json({"description": timeless, "files": hashes})
