@@ -14,7 +14,8 @@ from fer_data.files import read_json, sha256_json, write_json
 class Stages:
     """Runs named stages in order and remembers, in `stages.json`, which are done.
 
-    A stage is done again where its settings, or those of any stage before it, have changed.
+    A stage is done again where its settings, or those of any stage before it, have changed, and where a stage before
+    it was done in this call: what that made may be new, and a room that finds its work unchanged returns at once.
 
     Attributes:
         seconds: what each stage took, over all its attempts.
@@ -24,6 +25,7 @@ class Stages:
         self._file = folder / "stages.json"
         self._state: dict[str, Any] = read_json(self._file) if self._file.exists() else {}
         self._chain, self._number, self._total, self._console = "", 0, total, console
+        self._worked = False
         self.seconds: dict[str, float] = {}
 
     def run(self, name: str, settings: Any, outputs: Sequence[Path], work: Callable[[], str]) -> None:
@@ -42,10 +44,11 @@ class Stages:
                 _remove(path)
             known = {"key": self._chain, "done": False, "seconds": 0.0, "line": ""}
         title = f"[{self._number}/{self._total}] {name}"
-        if known["done"] and all(path.exists() for path in outputs):
+        if known["done"] and not self._worked and all(path.exists() for path in outputs):
             self._console.print(f"[bold]{title}[/]  [dim]done before[/]\n  {known['line']}", highlight=False)
         else:
             self._console.print(f"[bold]{title}[/]", highlight=False)
+            self._worked = True
             self._save(name, {**known, "done": False})
             start = time.monotonic()
             try:

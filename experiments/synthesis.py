@@ -11,6 +11,8 @@ from fer_data.manifest import Manifest
 from generators.fidelity import Kid, kid, label_agreement
 from generators.models import describe_checkpoint
 
+FEWEST = 30  # faces on each side of a distance
+
 
 def describe_source(
     kind: str, plan: Plan, made: Manifest, kept: Manifest, real: Manifest, judge: Classifier
@@ -47,10 +49,15 @@ def describe_source(
     }
 
 
-def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, float]:
-    """KID of the generated faces to real training faces of the same labels, and of real test faces as its floor."""
+def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, float] | None:
+    """KID of the generated faces to real training faces of the same labels, and of real test faces as its floor.
+
+    None where fewer than `FEWEST` faces stand on a side: the estimate would be noise.
+    """
     asked = real.frame["label"].isin(made.frame["label"].unique())
     train, test = (((real.frame["split"] == split) & asked).to_numpy(dtype=bool) for split in ("train", "test"))
+    if min(train.sum(), test.sum(), len(made)) < FEWEST:
+        return None
     features = [
         judge.features(source.pictures(judge.size_px, judge.channels, rows))
         for source, rows in ((real, train), (made, np.ones(len(made), dtype=bool)), (real, test))

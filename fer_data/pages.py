@@ -65,7 +65,7 @@ def page(title: str, sections: Sequence[Section], lead: str | None = None) -> st
     Args:
         title: plain text.
         sections: in the order in which they are read.
-        lead: plain text under the title; line breaks are kept.
+        lead: plain text under the title, a paragraph per line; the first one stands out.
     """
     contents = "".join(
         f'<li><a href="#section-{number}">{text(section.title)}</a></li>' for number, section in enumerate(sections, 1)
@@ -75,13 +75,14 @@ def page(title: str, sections: Sequence[Section], lead: str | None = None) -> st
         f'<section id="section-{number}"><h2>{text(section.title)}</h2>\n{section.html}\n</section>\n'
         for number, section in enumerate(sections, 1)
     )
+    opening = "".join(f"<p class=lead>{text(line)}</p>" for line in (lead or "").splitlines())
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)}</title>\n<style>\n{_STYLE.read_text()}</style>\n</head>\n"
         f'<body>\n<div class="frame{" with-contents" if navigation else ""}">\n{navigation}\n'
-        f"<header><h1>{text(title)}</h1>{f'<p class=lead>{text(lead)}</p>' if lead else ''}</header>\n"
+        f"<header><h1>{text(title)}</h1>{opening}</header>\n"
         f"<main>\n{body}</main>\n<footer>fer-data-studio {text(code_version())}</footer>\n"
         "</div>\n</body>\n</html>\n"
     )

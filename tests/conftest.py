@@ -4,6 +4,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+# Workers side by side take a core each: threads of two workers on the same cores wait for each other at every barrier,
+# which makes small networks a hundred times slower. Set before numpy or torch start their threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

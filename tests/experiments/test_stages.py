@@ -47,11 +47,14 @@ def test_a_change_is_done_again_with_all_that_follows(tmp_path, works):
     assert [work.calls for work in works] == [2, 3]
 
 
-def test_a_lost_output_is_made_again(tmp_path, works):
+def test_a_lost_output_is_made_again_and_what_follows_looks_again(tmp_path, works):
     run(tmp_path, *works)
+    works[1].path.unlink()
+    run(tmp_path, *works)
+    assert [work.calls for work in works] == [1, 2]
     works[0].path.unlink()
     run(tmp_path, *works)
-    assert [work.calls for work in works] == [2, 1]
+    assert [work.calls for work in works] == [2, 3]
 
 
 def test_an_interrupted_stage_keeps_its_files_and_its_seconds(tmp_path, works):
