@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"max_content_width": 120, "help_option_names": ["-h", "--help"]},
 )
 
 ManifestArgument = Annotated[
@@ -278,7 +279,7 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """A ranked table of suspected label issues, and a page with the worst faces of each class."""
-    from fer_data import label_audit
+    from fer_data import audit_page, label_audit
     from fer_data.configuration import resolve
 
     opened = _read(manifest)
@@ -291,7 +292,7 @@ def audit(
         predict(manifest, as_json=as_json)
     path = label_audit.audit(opened, predictions or default, configuration, out, replace=replace)
     _keep_configuration(configuration, path)
-    page = label_audit.write_audit_page(opened, path, path.with_suffix(".html"))
+    page = audit_page.write_audit_page(opened, path, path.with_suffix(".html"))
     summary = label_audit.read_summary(path)
     following = [f"fer curate {_short(manifest)} --audit {_short(path)}"]
     return _say(as_json, summary.as_dict(), summary.lines(), [path, page], following)

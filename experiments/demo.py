@@ -24,7 +24,7 @@ from experiments.report import write_report
 from experiments.stages import Stages
 from experiments.synthesis import describe_source
 from experiments.wording import answer
-from fer_data import balance, label_audit, manifest, merging, tables
+from fer_data import audit_page, balance, label_audit, manifest, merging, tables
 from fer_data.adapters.registry import find_adapter
 from fer_data.configuration import Configuration, build, resolve
 from fer_data.decision_log import DecisionLog
@@ -209,7 +209,7 @@ class _Demo:
     def audit_labels(self) -> str:
         faces = manifest.read(self.manifest("faces"))
         label_audit.audit(faces, self.predictions, self.config.audit, self.audit, replace=True)
-        label_audit.write_audit_page(faces, self.audit, self.audit.with_suffix(".html"))
+        audit_page.write_audit_page(faces, self.audit, self.audit.with_suffix(".html"))
         return "\n  ".join(label_audit.read_summary(self.audit).lines())
 
     def review(self) -> str:

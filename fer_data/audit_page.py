@@ -1,24 +1,41 @@
 """The audit as a page: how wrong the labels are, how they are confused, and the worst faces of every class."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fer_data import pages
+from fer_data import pages, tables
+from fer_data.errors import FerError
+from fer_data.label_audit import AuditSummary, read_summary
 from fer_data.manifest import Manifest
 from fer_data.pages import Html, Section
-
-if TYPE_CHECKING:
-    from fer_data.label_audit import AuditSummary
 
 _FACES = 48  # per class
 _COLUMNS = 8
 _FACE_PX = 108
 
 
-def render(manifest: Manifest, audit: pd.DataFrame, summary: "AuditSummary", metadata: Mapping[str, Any]) -> str:
+def write_audit_page(manifest: Manifest, audit_path: Path, out_html: Path) -> Path:
+    """Write a page with the noise matrix and the worst faces of every class.
+
+    Raises:
+        FerError: the table is not an audit, or it judges faces that the manifest does not have.
+    """
+    table, metadata = tables.read_table(audit_path, kind="label_audit")
+    frame = table.to_pandas()
+    gone = ~frame["sample_id"].isin(manifest.frame["sample_id"])
+    if gone.any():
+        raise FerError(
+            f"{audit_path}: expected faces of {manifest.path}, found {int(gone.sum())} others "
+            f"(first: {frame.loc[gone, 'sample_id'].iloc[0]}); audit this manifest, or name the one that was audited"
+        )
+    return pages.write_page(out_html, render(manifest, frame, read_summary(audit_path), metadata))
+
+
+def render(manifest: Manifest, audit: pd.DataFrame, summary: AuditSummary, metadata: Mapping[str, Any]) -> str:
     """The page of an audit table.
 
     Args:
@@ -50,7 +67,7 @@ def render(manifest: Manifest, audit: pd.DataFrame, summary: "AuditSummary", met
     return pages.page(f"Label audit of {manifest.name}", sections, lead)
 
 
-def _classes(summary: "AuditSummary") -> Html:
+def _classes(summary: AuditSummary) -> Html:
     rows = []
     for label in summary.labels:
         rate = summary.error_rates[label]
@@ -72,7 +89,7 @@ def _classes(summary: "AuditSummary") -> Html:
     )
 
 
-def _noise(summary: "AuditSummary") -> Html:
+def _noise(summary: AuditSummary) -> Html:
     shares = np.array(summary.true_given, dtype=np.float64)
     drawing = pages.matrix(
         summary.labels, summary.labels, shares, rows_are="given label", columns_are="label truly shown (estimated)"

@@ -18,13 +18,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fer_data import audit_page, tables
+from fer_data import tables
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import label_indices
 from fer_data.files import refuse_existing, sha256_file
 from fer_data.manifest import Manifest
-from fer_data.pages import write_page
 from fer_data.project import relative
 
 SCORES = ("self_confidence", "normalized_margin")
@@ -136,23 +135,6 @@ def read_summary(audit_path: Path) -> AuditSummary:
     _, metadata = tables.read_table(audit_path, kind="label_audit", columns=[])
     facts = metadata["summary"]
     return AuditSummary(**{**facts, "labels": tuple(facts["labels"])})
-
-
-def write_audit_page(manifest: Manifest, audit_path: Path, out_html: Path) -> Path:
-    """Write a page with the noise matrix and the worst faces of every class.
-
-    Raises:
-        FerError: the table is not an audit, or it judges faces that the manifest does not have.
-    """
-    table, metadata = tables.read_table(audit_path, kind="label_audit")
-    frame = table.to_pandas()
-    gone = ~frame["sample_id"].isin(manifest.frame["sample_id"])
-    if gone.any():
-        raise FerError(
-            f"{audit_path}: expected faces of {manifest.path}, found {int(gone.sum())} others "
-            f"(first: {frame.loc[gone, 'sample_id'].iloc[0]}); audit this manifest, or name the one that was audited"
-        )
-    return write_page(out_html, audit_page.render(manifest, frame, read_summary(audit_path), metadata))
 
 
 def judge_labels(

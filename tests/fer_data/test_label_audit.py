@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from fer_data import label_audit, tables
+from fer_data import audit_page, label_audit, tables
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
 from fer_data.label_audit import AuditConfig
@@ -98,7 +98,7 @@ def test_a_label_that_is_never_given_has_no_error_rate(picture_manifest, project
     assert summary.error_rates["disgust"] is None
     assert 0.05 < summary.error_rate < 0.4
     assert summary.confusions("disgust") == []
-    page = label_audit.write_audit_page(made, project / "a.parquet", project / "a.html")
+    page = audit_page.write_audit_page(made, project / "a.parquet", project / "a.html")
     assert "<h2>disgust</h2>" not in page.read_text()
 
 
@@ -228,7 +228,7 @@ def test_the_page_shows_every_class_and_escapes_ids(picture_manifest, project):
     made = picture_manifest(range(COUNT), [BASIC7[index] for index in given], ["train"] * COUNT, ids=keys)
     path = predictions(project / "p.parquet", made.frame["sample_id"], probabilities)
     audit_path = label_audit.audit(made, path, AuditConfig(), project / "a.parquet")
-    html = label_audit.write_audit_page(made, audit_path, project / "a.html").read_text()
+    html = audit_page.write_audit_page(made, audit_path, project / "a.html").read_text()
     assert "<script" not in html
     assert "&lt;script&gt;" in html
     for label in BASIC7:
@@ -242,7 +242,7 @@ def test_a_picture_that_occurs_twice_is_shown_once(picture_manifest, project):
     made = picture_manifest([0] * COUNT, [BASIC7[index] for index in given], ["train"] * COUNT)
     path = predictions(project / "p.parquet", made.frame["sample_id"], probabilities)
     audit_path = label_audit.audit(made, path, AuditConfig(), project / "a.parquet")
-    html = label_audit.write_audit_page(made, audit_path, project / "a.html").read_text()
+    html = audit_page.write_audit_page(made, audit_path, project / "a.html").read_text()
     assert html.count('<i role="img"') == K  # one per class
 
 
@@ -252,7 +252,7 @@ def test_a_class_that_the_model_agrees_with_says_so(picture_manifest, project):
     made = picture_manifest(range(COUNT), [BASIC7[index] for index in given], ["train"] * COUNT)
     path = predictions(project / "p.parquet", made.frame["sample_id"], probabilities)
     audit_path = label_audit.audit(made, path, AuditConfig(), project / "a.parquet")
-    assert "agrees with every label" in label_audit.write_audit_page(made, audit_path, project / "a.html").read_text()
+    assert "agrees with every label" in audit_page.write_audit_page(made, audit_path, project / "a.html").read_text()
 
 
 def test_a_page_for_another_manifest_is_refused(noisy, picture_manifest, project):
@@ -260,5 +260,5 @@ def test_a_page_for_another_manifest_is_refused(noisy, picture_manifest, project
     audit_path = label_audit.audit(made, path, AuditConfig(), project / "a.parquet")
     other = picture_manifest([1], ["fear"], ["train"], source="other")
     with pytest.raises(FerError, match=r"420 others \(first: set/"):
-        label_audit.write_audit_page(other, audit_path, project / "a.html")
+        audit_page.write_audit_page(other, audit_path, project / "a.html")
     assert not (project / "a.html").exists()
