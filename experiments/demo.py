@@ -11,18 +11,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from rich.console import Console
 
-from classifier.prediction import PredictConfig, load_classifier, predict_out_of_fold
+from classifier.prediction import Classifier, PredictConfig, load_classifier, predict_out_of_fold
+from classifier.training import TrainConfig, train_manifest
 from experiments import sheets
 from experiments.before_after import run_experiment
 from experiments.design import ExperimentConfig
 from experiments.report import write_report
 from experiments.stages import Stages
-from experiments.synthesis import describe_source
+from experiments.synthesis import describe_judge, describe_source
 from experiments.wording import answer
 from fer_data import audit_page, balance, label_audit, manifest, merging, tables
 from fer_data.adapters.registry import find_adapter
@@ -43,7 +44,6 @@ from generators.sampling import GenerateConfig, generate
 from generators.screening import ScreenConfig, screen
 from generators.training import train_generator
 
-SCREENING_JUDGE, MEASURING_JUDGE = 0, 1  # numbers of folds
 SHEET_FACES = 32
 
 
@@ -57,6 +57,8 @@ class DemoConfig(Configuration):
     audit: label_audit.AuditConfig = label_audit.AuditConfig()
     review_share: float = Field(0.2, ge=0, le=1)  # of the training faces, the worst first
     plan: balance.BalanceConfig = balance.BalanceConfig()
+    # Two classifiers of real faces that share no weights: one screens the generated faces, the other is quoted.
+    judges: dict[Literal["screening", "measuring"], TrainConfig] = {}
     generators: dict[str, str | dict[str, Any]] = {}  # kind: a preset's name or its configuration
     sampling: GenerateConfig = GenerateConfig()
     screening: ScreenConfig = ScreenConfig()
@@ -109,6 +111,7 @@ class _Demo:
 
     def run(self) -> Path:
         config, root, experiment = self.config, self.root, self._experiment_config()
+        judges = {name: judge.model_dump(mode="json") for name, judge in config.judges.items()}
         plan: list[tuple[str, Any, list[Path], Callable[[], str]]] = [
             ("import", [config.dataset, config.options, self._source()], [self.manifest("raw")], self.import_faces),
             ("describe", config.subset, [self.manifest("faces")], self.choose_faces),
@@ -120,6 +123,7 @@ class _Demo:
                 [root / "decisions.sqlite", self.manifest("clean")],
                 self.review,
             ),
+            ("judges", judges, [root / "runs" / f"judge-{name}" for name in judges], self.train_judges),
             ("plan", config.plan, [self.plan], self.make_plan),
         ]
         for kind in config.generators:
@@ -176,9 +180,9 @@ class _Demo:
     def manifest(self, name: str) -> Path:
         return self.root / f"manifests/{name}.parquet"
 
-    def judge(self, fold: int) -> Path:
-        """A classifier of one fold: it was trained on real faces only, on others than the next fold's."""
-        return self.root / f"runs/predict/fold-{fold}"
+    def judge(self, name: str) -> Classifier:
+        """A classifier that was trained on real faces only."""
+        return load_classifier(self.root / f"runs/judge-{name}")
 
     def import_faces(self) -> str:
         adapter = find_adapter(self.config.dataset)
@@ -224,6 +228,13 @@ class _Demo:
             f"{counts['drop']:,} dropped, {counts['keep']:,} kept"
         )
 
+    def train_judges(self) -> str:
+        clean = manifest.read(self.manifest("clean"))
+        for name, config in self.config.judges.items():
+            run = self.root / f"runs/judge-{name}"
+            train_manifest(clean, config, run, self.reporter, title=f"judge, {name}")
+        return f"{' and '.join(self.config.judges) or 'none'}: trained on real faces, they will see the generated ones"
+
     def make_plan(self) -> str:
         plan = balance.make_plan(manifest.read(self.manifest("clean")), self.config.plan)
         balance.write_plan(plan, self.plan, replace=True)
@@ -239,7 +250,7 @@ class _Demo:
         checkpoint = self.root / "runs" / kind / "checkpoint"
         out = self.manifest(f"{kind}-synthetic")
         made = generate(plan, checkpoint, out, self.config.sampling, self.reporter, replace=True)
-        judge = load_classifier(self.judge(SCREENING_JUDGE))
+        judge = self.judge("screening")
         out = self.manifest(f"{kind}-screened")
         kept, _ = screen(made, clean, judge, out, self.config.screening, self.reporter, replace=True)
         merging.merge([clean, kept], self.manifest(f"{kind}-balanced"), plan=plan, replace=True)
@@ -252,14 +263,15 @@ class _Demo:
 
     def write_report(self) -> str:
         faces, clean = manifest.read(self.manifest("faces")), manifest.read(self.manifest("clean"))
-        plan, judge = balance.read_plan(self.plan), load_classifier(self.judge(MEASURING_JUDGE))
+        plan, judge = balance.read_plan(self.plan), self.judge("measuring")
         shown = [sheets.relabelled(faces, clean, SHEET_FACES), sheets.dropped(faces, clean, SHEET_FACES)]
         sources = []
         for kind in self.config.generators:
             made, kept = (manifest.read(self.manifest(f"{kind}-{name}")) for name in ("synthetic", "screened"))
             sources.append(describe_source(kind, plan, made, kept, faces, judge))
             shown.append(sheets.generated(made, SHEET_FACES, f"Generated by {kind}, before screening"))
-        synthesis = {"note": self.config.note, "sources": sources} if sources else None
+        note = f"{self.config.note} {describe_judge(faces, judge)}".strip()
+        synthesis = {"note": note, "sources": sources} if sources else None
         write_report(self.results, self.report, synthesis=synthesis, sheets=shown, stage_seconds=self.seconds)
         return f"{answer(read_json(self.results))}\n  {self.report}"
 

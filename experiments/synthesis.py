@@ -7,7 +7,9 @@ import numpy as np
 from classifier.prediction import Classifier
 from fer_data import tables
 from fer_data.balance import Plan
+from fer_data.links import twins_across
 from fer_data.manifest import Manifest
+from fer_data.votes import reference_labels
 from generators.fidelity import Kid, kid, label_agreement
 from generators.models import describe_checkpoint
 
@@ -47,6 +49,20 @@ def describe_source(
         },
         "kid": _distance(made, real, judge),
     }
+
+
+def describe_judge(real: Manifest, judge: Classifier) -> str:
+    """What the judge's agreement has to be compared with: its agreement on real test faces, in one sentence."""
+    names, kind = reference_labels(real)
+    if all(name is None for name in names):
+        names, kind = real.frame["label"].to_numpy(dtype=object), "given labels"
+    test = (real.frame["split"] == "test").to_numpy(dtype=bool) & ~twins_across(real, "test", ("train", "val"))
+    rows = test & np.array([name in judge.labels for name in names])
+    if not rows.any():
+        return ""
+    found = label_agreement(judge, real.pictures(judge.size_px, judge.channels, rows), list(names[rows]))
+    shares = ", ".join(f"{label} {100 * share.value:.0f} % of {share.count}" for label, share in found.items())
+    return f"For comparison, on real test faces without twins the judge agrees with the {kind} in: {shares}."
 
 
 def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, float] | None:

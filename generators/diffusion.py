@@ -39,13 +39,13 @@ class DiffusionSampling(Configuration):
     """How faces are drawn."""
 
     steps: int = Field(16, ge=1)
-    guidance: float = Field(2.0, ge=1)  # 1 is none; more is closer to the label and less varied
+    guidance: float = Field(3.0, ge=1)  # 1 is none; more is closer to the label and less varied
 
 
 class DiffusionConfig(GeneratorConfig):
     """A conditional diffusion model."""
 
-    widths: tuple[int, ...] = (64, 128)  # channels per resolution of the UNet, the first at half the picture's size
+    widths: tuple[int, ...] = (32, 64, 128)  # channels per resolution of the UNet, the first at half the picture's size
     layers: int = Field(1, ge=1)  # residual blocks per resolution
     warmup_steps: int = Field(100, ge=1)
     sampling: DiffusionSampling = DiffusionSampling()

@@ -49,7 +49,7 @@ class ScreenConfig(Configuration):
     """What is dropped."""
 
     minimum_p: float = Field(0.0, ge=0, le=1)  # judge's probability of the asked label, beside being its first choice
-    minimum_contrast: float = Field(8.0, ge=0)  # standard deviation of grey levels 0..255; less is blank
+    minimum_contrast: float = Field(4.0, ge=0)  # standard deviation of grey levels 0..255; less is blank
     false_copies: float = Field(0.01, gt=0, lt=1)  # share of held-out real faces that may be called copies
     size_px: int = Field(48, ge=16)  # pictures are compared at this size
     calibration_faces: int = Field(2000, ge=1)  # at most this many held-out faces
@@ -101,7 +101,7 @@ def screen(
         "screening",
         "screen",
         configuration=config.model_dump(mode="json"),
-        parents=_parents(out, synthetic, training),
+        parents=_parents(synthetic, training),
         calibration={"faces": source, "count": len(held_out), "flagged": detector.false_rate},
         reasons={str(reason): int(count) for reason, count in table["reason"].value_counts().items()},
         cells=cell_yield(table["given_label"], facts, table["keep"]),
@@ -113,7 +113,7 @@ def screen(
         label_set=synthetic.label_set,
         command="screen",
         licence=synthetic.metadata["licence"],
-        parents=_parents(out, synthetic, training),
+        parents=_parents(synthetic, training),
         configuration=config.model_dump(mode="json"),
         replace=replace,
         screening=relative(table_path, synthetic.root),
@@ -236,5 +236,5 @@ def _channels(manifest: Manifest) -> int:
     return 1 if (modes == "L").all() else 3
 
 
-def _parents(out: Path, *parents: Manifest) -> dict[str, str]:
+def _parents(*parents: Manifest) -> dict[str, str]:
     return {relative(parent.path, parent.root): parent.sha256 for parent in parents}

@@ -14,9 +14,11 @@ from fer_data.errors import FerError
 from fer_data.files import read_json
 from fer_data.progress import SILENT
 
+CLASSIFIER = "{model: thin_resnet10, size_px: 16, epochs: 1, evaluations: 1, allow_empty_classes: true}"
 TINY = (
     "predict.folds=2",
-    "predict.train={model: thin_resnet10, size_px: 16, epochs: 1, evaluations: 1, allow_empty_classes: true}",
+    f"predict.train={CLASSIFIER}",
+    f"judges={{screening: {CLASSIFIER}, measuring: {CLASSIFIER}}}",
     "plan={labels: [disgust, fear], target: 90, occlusions: [none, mask], lights: [normal, low]}",
     "generators={dcgan: {size_px: 16, steps: 3, derived_faces: 60, minimum_per_class: 1},"
     " diffusion: {size_px: 16, steps: 3, derived_faces: 60, minimum_per_class: 1, widths: [8, 16]}}",
@@ -42,7 +44,7 @@ def demo(out, *settings, data=None, **arguments):
 def test_the_whole_job_on_drawn_faces_and_again(tmp_path):
     settings = ("options.count=500", *TINY, EXPERIMENT)
     screen = demo(tmp_path, *settings)
-    assert "[12/12] report" in screen and "curator" in screen
+    assert "[13/13] report" in screen and "curator" in screen
     page = (tmp_path / "report.html").read_text()
     assert "simulated:planted_truth" in page and "drawn by this tool" in page
     assert not {"http://", "https://", "<script"} & {page[i : i + 8] for i in range(len(page) - 8)}
@@ -51,9 +53,9 @@ def test_the_whole_job_on_drawn_faces_and_again(tmp_path):
     assert clean.metadata["decisions"]["reviewers"] == ["simulated:planted_truth"]
     for name in ("raw", "faces", "clean", "dcgan-synthetic", "diffusion-balanced"):
         assert manifest.validate(manifest.read(tmp_path / "manifests" / name), full=True) == []
-    assert demo(tmp_path, *settings).count("done before") == 12
+    assert demo(tmp_path, *settings).count("done before") == 13
     shutil.rmtree(tmp_path / "runs/tiny")  # the runs again, from nothing: the same numbers to the last bit
-    assert demo(tmp_path, *settings).count("done before") == 10
+    assert demo(tmp_path, *settings).count("done before") == 11
     assert read_json(tmp_path / "report.json")["numbers_sha256"] == results["numbers_sha256"]
 
 
