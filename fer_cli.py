@@ -336,8 +336,11 @@ def simulate_review_(
     log_path = decisions or default_log(opened)
     with closing(DecisionLog(log_path)) as decision_log:
         counts = simulate_review(opened, audit_table, decision_log, budget, rule=rule or default_rule(opened))
-    lines = [" · ".join(f"{count:,} {action}" for action, count in counts.items())]
-    _say(as_json, counts, lines, [log_path], [f"fer apply {_short(manifest)} --out manifests/clean"])
+    line = (
+        f"looked at {counts['looked_at']:,} faces: {counts['relabel']:,} relabelled, {counts['drop']:,} dropped, "
+        f"{counts['keep']:,} kept"
+    )
+    _say(as_json, counts, [line], [log_path], [f"fer apply {_short(manifest)} --out manifests/clean"])
 
 
 @app.command(no_args_is_help=True)

@@ -85,7 +85,7 @@ def apply(
         frame,
         out,
         label_set=manifest.label_set,
-        command="apply",
+        command="fer apply",
         licence=manifest.metadata["licence"],
         parents={
             relative(manifest.path, manifest.root): manifest.sha256,

@@ -35,7 +35,7 @@ def stratified_subset(source: Manifest, out: str | Path, *, count: int, seed: in
         frame.loc[sorted(keep)].reset_index(drop=True),
         out,
         label_set=source.label_set,
-        command="subset",
+        command="fer demo",
         licence=source.metadata["licence"],
         parents={relative(source.path, source.root): source.sha256},
         configuration={"count": count, "seed": seed},

@@ -196,7 +196,7 @@ def _write(
         rows,
         out,
         label_set=description["label_set"],
-        command="generate",
+        command="fer generate",
         licence=licence,
         parents={description["manifest"]: description["manifest_sha256"]},
         configuration=config.model_dump(mode="json"),

@@ -99,7 +99,7 @@ def screen(
     facts = synthetic.facts(["occlusion", "light"])
     metadata = tables.provenance(
         "screening",
-        "screen",
+        "fer screen",
         configuration=config.model_dump(mode="json"),
         parents=_parents(synthetic, training),
         calibration={"faces": source, "count": len(held_out), "flagged": detector.false_rate},
@@ -111,7 +111,7 @@ def screen(
         synthetic.frame[table["keep"].to_numpy()].reset_index(drop=True),
         out,
         label_set=synthetic.label_set,
-        command="screen",
+        command="fer screen",
         licence=synthetic.metadata["licence"],
         parents=_parents(synthetic, training),
         configuration=config.model_dump(mode="json"),
