@@ -486,6 +486,7 @@ def screen(
     """Drop synthetic faces that the judge contradicts and near-copies of training faces, and say why."""
     from classifier.prediction import load_classifier
     from fer_data.configuration import resolve
+    from fer_data.tables import read_metadata
     from generators import screening
 
     configuration = resolve(screening.ScreenConfig, config, settings or ())
@@ -498,9 +499,12 @@ def screen(
         _reporter(as_json),
         replace=replace,
     )
-    summary = screening.read_summary(table)
+    facts = read_metadata(table)
+    made, kept = (sum(cell[key] for cell in facts["cells"]) for key in ("made", "kept"))
+    dropped = " · ".join(f"{reason} {count:,}" for reason, count in facts["reasons"].items()) or "nothing"
+    line = f"made {made:,} · kept {kept:,} · dropped: {dropped}"
     following = [f"fer curate {_short(out)}", f"fer merge … {_short(out)} --out manifests/balanced"]
-    _say(as_json, summary, [screening.describe_summary(summary)], [screened.path, table], following)
+    _say(as_json, {"made": made, "kept": kept, "dropped": facts["reasons"]}, [line], [screened.path, table], following)
 
 
 @app.command(no_args_is_help=True)

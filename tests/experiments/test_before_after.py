@@ -21,7 +21,7 @@ from experiments.design import rows_sha256
 from experiments.report import write_report
 from experiments.results import build_views, pack, unpack
 from fer_data import manifest as manifests
-from fer_data.configuration import resolve
+from fer_data.configuration import PRESETS, resolve
 from fer_data.errors import FerError
 
 TRAIN = {"model": "thin_resnet10", "size_px": 16, "steps": 8, "batch_size": 32, "evaluations": 2, "threads": 1}
@@ -304,11 +304,13 @@ def test_fresh_processes_killed_or_not_give_the_same_bits(module_project: Path, 
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("preset", ["experiments/demo", "experiments/fer2013"])
+@pytest.mark.parametrize(
+    "preset", sorted(f"experiments/{path.stem}" for path in (PRESETS / "experiments").glob("*.yaml"))
+)
 def test_presets_are_whole(preset: str) -> None:
     config = resolve(ExperimentConfig, preset)
     names = [arm.name for arm in config.arms]
-    assert names[0] == config.baseline == "baseline"
+    assert names[0] == config.baseline
     assert config.primary in names
     for arm in config.arms:
         assert resolve(TrainConfig, **config.train, **arm.train).steps == config.train["steps"]

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.demo import run_demo
+from experiments.demo import DemoConfig, run_demo
+from experiments.design import ExperimentConfig
 from fer_data import manifest
+from fer_data.configuration import resolve
 from fer_data.errors import FerError
 from fer_data.files import read_json
 from fer_data.progress import SILENT
+from generators.models import generator_kind
 
 CLASSIFIER = "{model: thin_resnet10, size_px: 16, epochs: 1, evaluations: 1, allow_empty_classes: true}"
 TINY = (
@@ -78,6 +81,17 @@ def test_the_votes_beside_a_csv_are_found_and_review_it(tmp_path):
     assert "simulated:ferplus_majority" in screen
     assert "FER+ majority" in (tmp_path / "demo/report.html").read_text()
     assert len(manifest.read(tmp_path / "demo/manifests/faces")) < len(manifest.read(tmp_path / "demo/manifests/raw"))
+
+
+@pytest.mark.parametrize("preset", ["demo", "demo-fer2013", "demo-fer2013-full"])
+def test_presets_are_whole(preset):
+    config = resolve(DemoConfig, preset)
+    experiment = resolve(ExperimentConfig, config.experiment)
+    assert {"manifests/faces", "manifests/clean"} <= {arm.manifest for arm in experiment.arms}
+    for kind, name in config.generators.items():
+        assert resolve(generator_kind(kind).config, name).size_px
+        assert f"manifests/{kind}-balanced" in {arm.manifest for arm in experiment.arms}
+    assert set(config.judges) == {"screening", "measuring"}
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path):

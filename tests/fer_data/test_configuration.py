@@ -38,7 +38,7 @@ def test_a_wrong_setting_gets_its_sentence(settings, sentence):
 
 def test_presets_are_found_by_name_and_nothing_outside_them():
     name = next(iter(sorted(PRESETS.glob("*.yaml")))).stem
-    assert find_preset(name) == find_preset(f"configs/{name}.yaml")
+    assert find_preset(name).resolve() == find_preset(f"configs/{name}.yaml").resolve()
     with pytest.raises(FerError, match="no such file or preset; presets are"):
         find_preset("../pyproject")
 
