@@ -144,13 +144,10 @@ class _Demo:
         for name, settings, outputs, work in plan:
             described = settings.model_dump(mode="json") if isinstance(settings, Configuration) else settings
             stages.run(name, described, outputs, work)
-        self.console.print(
-            f"\n{sum(self.seconds.values()) / 60:.1f} minutes in all"
-            f"\nreport    {self.report}"
-            f"\ncurator   cd {root} && {_fer()} curate manifests/faces --audit audit/faces.parquet",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self.console.print(f"\n{sum(self.seconds.values()) / 60:.1f} minutes in all\nreport    {self.report}")
+        curate = f"curator   cd {root} && {_fer()} curate manifests"
+        for reviewed in ("faces --audit audit/faces.parquet", *(f"{kind}-synthetic" for kind in config.generators)):
+            self.console.print(f"{curate}/{reviewed}", highlight=False, soft_wrap=True)
         return self.report
 
     @property
@@ -233,7 +230,7 @@ class _Demo:
         for name, config in self.config.judges.items():
             run = self.root / f"runs/judge-{name}"
             train_manifest(clean, config, run, self.reporter, title=f"judge, {name}")
-        return f"{' and '.join(self.config.judges) or 'none'}: trained on real faces, they will see the generated ones"
+        return f"{' and '.join(self.config.judges) or 'none'}, trained on real faces only"
 
     def make_plan(self) -> str:
         plan = balance.make_plan(manifest.read(self.manifest("clean")), self.config.plan)
