@@ -308,7 +308,7 @@ def test_fresh_processes_killed_or_not_give_the_same_bits(module_project: Path, 
     "preset", sorted(f"experiments/{path.stem}" for path in (PRESETS / "experiments").glob("*.yaml"))
 )
 def test_presets_are_whole(preset: str) -> None:
-    config = resolve(ExperimentConfig, f"experiments/{preset}")
+    config = resolve(ExperimentConfig, preset)
     names = [arm.name for arm in config.arms]
     assert names[0] == config.baseline
     assert config.primary in names

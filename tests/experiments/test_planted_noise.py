@@ -1,6 +1,7 @@
 """From drawn faces to the audit with a real classifier: planted label noise rises to the top."""
 
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from classifier.prediction import PredictConfig, predict_out_of_fold
 from classifier.training import TrainConfig
@@ -12,9 +13,9 @@ from fer_data.importing import import_dataset
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_planted_noise_is_found_far_above_chance(project):
-    options = procedural.Options(count=1500, seed=5, classes="balanced", label_noise=0.15, occlusions={}, lights={})
+    options = procedural.Options(count=2000, seed=5, classes="balanced", label_noise=0.15, occlusions={}, lights={})
     faces = import_dataset(procedural, None, "manifests/m", options).manifest
-    train = TrainConfig(model="thin_resnet10", size_px=32, epochs=8, batch_size=64, evaluations=1)
+    train = TrainConfig(model="thin_resnet10", size_px=32, epochs=16, batch_size=64, evaluations=1)
     config = PredictConfig(folds=3, train=train)
     predictions = predict_out_of_fold(faces, config, project / "p.parquet", project / "run")
     audit = label_audit.audit(faces, predictions, label_audit.AuditConfig(), project / "a.parquet")
@@ -24,3 +25,4 @@ def test_planted_noise_is_found_far_above_chance(project):
     top = len(wrong) // 10
     assert 0.1 < wrong.mean() < 0.25
     assert wrong[:top].mean() > 2 * wrong.mean()
+    assert roc_auc_score(wrong, -ranked["label_score"]) > 0.7
