@@ -200,11 +200,11 @@ def test_leak_policies(project: Path) -> None:
     assert dropped.train_rows["baseline"].sum() == 208
     assert dropped.leaks["dropped_from_train"] == {"baseline": 2, "cleaned": 0}  # a reviewer dropped those two
 
-    def test_faces_into_train(frame):
+    def move_faces_into_train(frame):
         frame.loc[frame.index[frame["split"] == "test"][5:8], "split"] = "train"
         return frame
 
-    rewrite(project, "clean", test_faces_into_train)
+    rewrite(project, "clean", move_faces_into_train)
     with pytest.raises(FerError, match="arm cleaned: 3 .* are not in its train split"):
         prepare(experiment(), project)
     assert prepare(experiment(leaks="drop_from_train"), project).leaks["dropped_from_train"]["cleaned"] == 3
