@@ -88,7 +88,7 @@ def test_dry_run_does_nothing(fer, drawn, project):
     ("command", "sentence"),
     [
         (["describe", "manifests/none"], "is missing"),
-        (["import", "fer2031", "x.csv"], "has no adapter; expected one of fer2013, procedural"),
+        (["import", "fer2031", "x.csv"], "has no adapter; did you mean 'fer2013'? expected one of fer2013, "),
         (["import", "procedural", "--set", "cuont=3"], "unknown key 'cuont'; did you mean 'count'"),
         (["datasets", "raf"], "has no adapter"),
         (["experiment", "no-such-preset"], "no such file or preset; presets are"),

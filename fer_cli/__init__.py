@@ -1,0 +1,21 @@
+"""The `fer` command: parses, resolves a configuration, calls one function. Rooms are imported by the verb that
+needs them, so that `fer --help` answers at once and works without torch."""
+
+import sys
+
+import typer
+
+from fer_cli import data_verbs, review_verbs, training_verbs
+from fer_cli.terminal import app
+from fer_data.errors import FerError
+
+__all__ = ["app", "data_verbs", "main", "review_verbs", "training_verbs"]
+
+
+def main() -> None:
+    """Entry point: exit 0 done, 1 refused or failed with one sentence, 2 wrong usage."""
+    try:
+        app()
+    except FerError as error:
+        typer.echo(f"fer: {error}", err=True)
+        sys.exit(1)

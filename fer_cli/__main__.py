@@ -1,0 +1,3 @@
+from fer_cli import main
+
+main()

@@ -1,0 +1,192 @@
+"""Verbs that train, predict and generate, and the experiments that measure what was gained."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_cli.options import (
+    ConfigOption,
+    DryRunOption,
+    JsonOption,
+    ManifestArgument,
+    ReplaceOption,
+    SetOption,
+)
+from fer_cli.terminal import app, read, reporter, say, short, show_plan
+
+
+@app.command(no_args_is_help=True)
+def train(
+    manifest: ManifestArgument,
+    out: Annotated[Path | None, typer.Option(help="run folder; default runs/train-<name>")] = None,
+    leaks: Annotated[str, typer.Option(help="refuse, drop_from_train or score_apart")] = "score_apart",
+    config: ConfigOption = "train",
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier; validation faces without twins choose the epoch. Run again to go on."""
+    from classifier.training import TrainConfig, train_manifest
+    from fer_data.configuration import resolve
+
+    opened = read(manifest)
+    configuration = resolve(TrainConfig, config, settings or ())
+    out = out or opened.root / f"runs/train-{opened.name}"
+    if dry_run:
+        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
+    checkpoint = train_manifest(opened, configuration, out, reporter(as_json), leaks=leaks, replace=replace)
+    following = [f"fer evaluate {short(manifest)} --checkpoint {short(checkpoint)}"]
+    return say(as_json, {"checkpoint": checkpoint}, [], [checkpoint], following)
+
+
+@app.command(no_args_is_help=True)
+def evaluate(
+    manifest: ManifestArgument,
+    checkpoint: Annotated[Path, typer.Option(help="what `fer train` wrote")],
+    as_json: JsonOption = False,
+) -> None:
+    """Score a classifier on the test split, with and without twins, on given and on reference labels."""
+    from classifier.prediction import load_classifier
+    from experiments.results import score_views
+
+    scores = score_views(read(manifest), load_classifier(checkpoint))
+    lines = [
+        f"{name}: accuracy {view['accuracy']:.3f} · balanced accuracy {view['balanced_accuracy']:.3f} · "
+        f"macro-F1 {view['macro_f1']:.3f} · {view['count']:,} faces"
+        for name, view in scores.items()
+    ]
+    say(as_json, scores, lines)
+
+
+@app.command("train-generator", no_args_is_help=True)
+def train_generator_(
+    kind: Annotated[str, typer.Argument(help="dcgan or diffusion")],
+    manifest: ManifestArgument,
+    out: Annotated[Path | None, typer.Option(help="run folder; default runs/<kind>-<name>")] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a conditional generator on the training split only. Interrupt and run again to go on."""
+    from fer_data.configuration import resolve
+    from generators.models import generator_kind
+    from generators.training import train_generator
+
+    opened = read(manifest)
+    configuration = resolve(generator_kind(kind).config, config or kind, settings or ())
+    out = out or opened.root / f"runs/{kind}-{opened.name}"
+    if dry_run:
+        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
+    checkpoint = train_generator(kind, opened, configuration, out, reporter(as_json))
+    outputs = [checkpoint, out / "sheet.png"]
+    return say(as_json, {"kind": kind}, [], outputs, [f"fer generate plans/… --checkpoint {short(checkpoint)}"])
+
+
+@app.command(no_args_is_help=True)
+def generate(
+    plan: Annotated[Path, typer.Argument(help="what `fer balance` wrote")],
+    checkpoint: Annotated[Path, typer.Option(help="what `fer train-generator` wrote")],
+    out: Annotated[Path, typer.Option(help="the synthetic manifest to write")] = Path("manifests/synthetic"),
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the faces that a plan asks for: one seed per face, full provenance."""
+    from fer_data.balance import read_plan
+    from fer_data.configuration import resolve
+    from fer_data.manifest import describe_counts
+    from generators import sampling
+
+    asked = read_plan(plan)
+    configuration = resolve(sampling.GenerateConfig, config, settings or ())
+    if dry_run:
+        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
+    made = sampling.generate(asked, checkpoint, out, configuration, reporter(as_json), replace=replace)
+    lines = describe_counts(made.metadata).splitlines()
+    following = [f"fer screen {short(out)} --judge … --training …", f"fer curate {short(out)}"]
+    return say(as_json, made.metadata["counts"], lines, [made.path], following)
+
+
+@app.command(no_args_is_help=True)
+def screen(
+    manifest: ManifestArgument,
+    judge: Annotated[Path, typer.Option(help="classifier checkpoint that never saw a synthetic face")],
+    training: Annotated[Path, typer.Option(help="the manifest that the generator was trained on")],
+    out: Annotated[Path, typer.Option(help="the screened manifest to write")],
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drop synthetic faces that the judge contradicts and near-copies of training faces, and say why."""
+    from classifier.prediction import load_classifier
+    from fer_data.configuration import resolve
+    from fer_data.tables import read_metadata
+    from generators import screening
+
+    configuration = resolve(screening.ScreenConfig, config, settings or ())
+    screened, table = screening.screen(
+        read(manifest),
+        read(training),
+        load_classifier(judge),
+        out,
+        configuration,
+        reporter(as_json),
+        replace=replace,
+    )
+    facts = read_metadata(table)
+    made, kept = (sum(cell[key] for cell in facts["cells"]) for key in ("made", "kept"))
+    dropped = " · ".join(f"{reason} {count:,}" for reason, count in facts["reasons"].items()) or "nothing"
+    line = f"made {made:,} · kept {kept:,} · dropped: {dropped}"
+    following = [f"fer curate {short(out)}", f"fer merge … {short(out)} --out manifests/balanced"]
+    say(as_json, {"made": made, "kept": kept, "dropped": facts["reasons"]}, [line], [screened.path, table], following)
+
+
+@app.command(no_args_is_help=True)
+def experiment(
+    config: Annotated[str, typer.Argument(help="YAML file or preset, as configs/experiments/demo.yaml")],
+    out: Annotated[Path | None, typer.Option(help="run folder; default runs/<name of the configuration>")] = None,
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Retrain before and after with several seeds and write a report. Interrupt and run again to go on."""
+    from experiments.before_after import collect_sheets, run_experiment
+    from experiments.design import ExperimentConfig, prepare
+    from experiments.report import write_report
+    from experiments.wording import answer
+    from fer_data.configuration import resolve
+    from fer_data.files import read_json
+    from fer_data.project import project_root
+
+    configuration = resolve(ExperimentConfig, config, settings or ())
+    root = project_root(Path.cwd())
+    out = out or root / "runs" / Path(config).stem
+    if dry_run:
+        prepare(configuration, root)
+        return show_plan(as_json, configuration.model_dump(mode="json"), [out / "report.html"])
+    results = read_json(run_experiment(configuration, root, out, reporter(as_json)))
+    page = write_report(results, out / "report.html", sheets=collect_sheets(configuration, root))
+    sentence = answer(results)
+    return say(as_json, {"answer": sentence}, [sentence], [page])
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="a FER-2013 download in any form; left out: drawn faces")] = None,
+    votes: Annotated[Path | None, typer.Option(help="fer2013new.csv; found by itself beside the csv")] = None,
+    out: Annotated[Path, typer.Option(help="project folder to work in")] = Path("demo"),
+    full: Annotated[
+        bool, typer.Option("--full", help="all faces and larger budgets: hours instead of minutes")
+    ] = False,
+    settings: SetOption = None,
+) -> None:
+    """The whole job: import, audit, review (simulated), generate, retrain, compare, report."""
+    from experiments.demo import run_demo
+
+    run_demo(data=data, votes=votes, out=out, full=full, settings=settings or (), reporter=reporter(False))
