@@ -4,13 +4,16 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_data.expressions import label_indices
+from fer_data.columns import word_codes
 from fer_data.manifest import Manifest
+from fer_data.rows import target_matrix
 
 # Grey levels of faces lie around the middle and spread by about a quarter of the range.
 _CENTRE, _SPREAD = 127.5, 63.75
@@ -66,29 +69,31 @@ def load_faces(manifest: Manifest, rows_mask: NDArray[np.bool_], size_px: int, c
         size_px: side of the pictures.
         channels: 1 (grey) or 3.
     """
-    frame = manifest.frame
-    known = rows_mask & (frame["label"].notna() | frame["target"].notna()).to_numpy()
-    known &= (frame["repeat"] > 0).to_numpy()
-    part = frame[known]
+    table = manifest.table
+    labelled = pc.or_(pc.is_valid(table["label"]), pc.is_valid(table["target"]))
+    known = rows_mask & labelled.to_numpy() & (table["repeat"].to_numpy() > 0)
+    part = table.filter(pa.array(known))
     images = torch.from_numpy(manifest.pictures(size_px, channels, known))
-    copies = np.repeat(np.arange(len(part)), part["repeat"].to_numpy())
-    index = torch.from_numpy(copies)
     targets = torch.from_numpy(target_rows(manifest, known))
-    weights = torch.from_numpy(part["weight"].to_numpy(dtype=np.float32, copy=True))
-    ids = part["sample_id"].to_numpy()[copies].tolist()
-    return Faces(images[index], targets[index], weights[index], ids)
+    weights = torch.from_numpy(part["weight"].to_numpy().astype(np.float32))
+    ids = part["sample_id"].to_pylist()
+    repeat = part["repeat"].to_numpy()
+    if (repeat == 1).all():  # nothing is copied: the pictures may be a file mapped into memory
+        return Faces(images, targets, weights, ids)
+    copies = np.repeat(np.arange(len(part)), repeat)
+    index = torch.from_numpy(copies)
+    return Faces(images[index], targets[index], weights[index], [ids[row] for row in copies])
 
 
 def target_rows(manifest: Manifest, rows: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Targets of labelled rows, float32 [N, K]: the soft target where there is one, else one-hot."""
-    part = manifest.frame[rows]
-    classes = label_indices(part["label"], manifest.label_set)
+    part = manifest.table.select(["label", "target"]).filter(pa.array(rows))
+    classes = word_codes(part["label"], manifest.labels)
     targets = np.zeros((len(part), len(manifest.labels)), dtype=np.float32)
     hard = np.flatnonzero(classes >= 0)
     targets[hard, classes[hard]] = 1
-    for row, target in enumerate(part["target"]):
-        if target is not None:
-            targets[row] = target
+    soft, given = target_matrix(part["target"], len(manifest.labels))
+    targets[soft] = given
     return targets
 
 

@@ -1,6 +1,8 @@
-"""Outputs appear complete or not at all: write aside, fsync, rename."""
+"""Outputs appear complete or not at all: write aside, fsync, rename. What a killed run left, the next one removes."""
 
 import contextlib
+import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_data.errors import FerError
+from fer_data.locks import claim, remove_abandoned
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EFBIG: "a file grew too large"}
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux
+_AT_CURRENT_FOLDER = -100
 
 
 def refuse_existing(path: Path, *, replace: bool) -> None:
@@ -21,30 +28,28 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`, else removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
+    """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`, else removed.
+
+    Raises:
+        FerError: there is no room for it on the disk.
+    """
+    with _room(path), _partial(path.parent, path.name, folder=False) as partial:
         yield partial
         _sync(partial)
         partial.chmod(0o644)
         partial.replace(path)
         _sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def staging_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Yield a temporary folder in `parent`; whatever is still there at the end is removed."""
-    parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=parent))
-    try:
+    """Yield a temporary folder in `parent`; whatever is still there at the end is removed.
+
+    Raises:
+        FerError: there is no room on the disk for what is written.
+    """
+    with _room(parent / name), _partial(parent, name, folder=True) as partial:
         yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def publish_folder(partial: Path, path: Path) -> None:
@@ -53,13 +58,13 @@ def publish_folder(partial: Path, path: Path) -> None:
         if file.is_file():
             _sync(file)
     partial.chmod(0o755)
-    if path.exists():
-        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    if not path.exists():
+        partial.rename(path)
+    elif not _exchanged(partial, path):  # after an exchange, what was there is in the staging folder's place
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         path.rename(aside / path.name)
         partial.rename(path)
         shutil.rmtree(aside)
-    else:
-        partial.rename(path)
     _sync(path.parent)
 
 
@@ -98,6 +103,56 @@ def sha256_json(value: Any) -> str:
     """SHA-256 of a value's canonical JSON: the identity of a configuration or of a generation."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _partial(parent: Path, name: str, *, folder: bool) -> Iterator[Path]:
+    """A new, claimed file or folder `.<name>.<random>.partial`; what is still there at the end is removed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(parent, name)
+    descriptor = None
+    while descriptor is None:  # another run may take it for abandoned before it is claimed
+        partial = _new_partial(parent, name, folder=folder)
+        descriptor = claim(partial)
+    try:
+        yield partial
+    finally:
+        if folder:
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _new_partial(parent: Path, name: str, *, folder: bool) -> Path:
+    prefix, suffix = f".{name}.", ".partial"
+    if folder:
+        return Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
+    handle, path = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=parent)
+    os.close(handle)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """A full disk, told in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = _FULL.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise FerError(f"{path} was not written: {reason}; make room and run the command again") from error
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether two paths of one folder could be exchanged in one step, which Linux can and Python does not offer."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    here = _AT_CURRENT_FOLDER
+    done: int = rename(here, os.fsencode(one.absolute()), here, os.fsencode(other.absolute()), _EXCHANGE)
+    return done == 0
 
 
 def _sync(path: Path) -> None:

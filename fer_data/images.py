@@ -2,12 +2,12 @@
 
 import hashlib
 import io
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from fer_data import png
 from fer_data.errors import FerError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
@@ -22,40 +22,42 @@ def decode(data: bytes, where: str) -> Pixels:
     Raises:
         FerError: not an image of `FORMATS`, truncated, or more than `MAX_PIXELS` pixels.
     """
+    pixels = png.decode(data, MAX_PIXELS)
+    if pixels is not None:
+        return pixels
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise FerError(f"{where}: expected at most {MAX_PIXELS} pixels, found {image.width}x{image.height}")
-            grey = image.mode in ("L", "1", "LA") or image.mode.startswith("I")
-            if image.mode.startswith("I"):  # 16-bit grey: PIL's own conversion clips instead of scaling
-                return (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-            return np.asarray(image.convert("L" if grey else "RGB"))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height <= MAX_PIXELS:
+            return _pixels(image)
     except UnidentifiedImageError:
         raise FerError(f"{where}: expected an image ({', '.join(FORMATS)}), found {data[:8]!r}…") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        Image.DecompressionBombWarning,
-        Image.DecompressionBombError,
-    ) as error:
+    except Exception as error:  # decoders raise whatever hostile bytes lead them to
         raise FerError(f"{where}: expected a whole image, found one that does not decode ({error})") from None
+    raise FerError(f"{where}: expected at most {MAX_PIXELS} pixels, found {image.width}x{image.height}")
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I"):  # 16-bit grey: PIL's own conversion clips instead of scaling
+        return (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+    mode = "L" if image.mode in ("L", "1", "LA") else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def encode_png(pixels: Pixels) -> bytes:
     """Lossless PNG bytes of uint8 [H, W] or [H, W, 3]."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    return png.encode(pixels)
 
 
 def pixel_sha256(pixels: Pixels) -> str:
     """Identity of a picture whatever file it lies in: SHA-256 over mode, shape and pixels, 64 hex digits."""
-    header = f"{'L' if pixels.ndim == 2 else 'RGB'}:{pixels.shape[0]}x{pixels.shape[1]}:".encode()
-    return hashlib.sha256(header + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{mode(pixels)}:{pixels.shape[0]}x{pixels.shape[1]}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def mode(pixels: Pixels) -> str:
+    """What Pillow calls the form of an array: "L" (grey) or "RGB"."""
+    return "L" if pixels.ndim == 2 else "RGB"
 
 
 def as_view(pixels: Pixels, size_px: int, channels: int) -> Pixels:

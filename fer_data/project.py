@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 
 from fer_data.errors import FerError
+from fer_data.files import atomic_file
+from fer_data.locks import name_lock
 
 MARKER = "fer.toml"
 LOCAL = "fer.local.toml"
@@ -52,10 +54,11 @@ def dataset_root(root_key: str, root: Path) -> Path:
 def remember_dataset_root(root_key: str, folder: Path, root: Path) -> None:
     """Write where a dataset lies into `fer.local.toml`, keeping the other lines."""
     local = root / LOCAL
-    roots = tomllib.loads(local.read_text()).get("roots", {}) if local.is_file() else {}
-    roots[root_key] = str(folder.resolve())
-    lines = "".join(f"{_quoted(key)} = {_quoted(value)}\n" for key, value in sorted(roots.items()))
-    local.write_text("# Where datasets lie on this machine. Not for git.\n[roots]\n" + lines)
+    with name_lock(local, wait=True), atomic_file(local) as partial:
+        roots = tomllib.loads(local.read_text()).get("roots", {}) if local.is_file() else {}
+        roots[root_key] = str(folder.resolve())
+        lines = "".join(f"{_quoted(key)} = {_quoted(value)}\n" for key, value in sorted(roots.items()))
+        partial.write_text("# Where datasets lie on this machine. Not for git.\n[roots]\n" + lines)
 
 
 def _quoted(text: str) -> str:

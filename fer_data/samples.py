@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fer_data.licenses import Licence
+    from fer_data.sources import Source
 
 
 @dataclass(slots=True)
@@ -15,13 +18,15 @@ class Sample:
 
     Attributes:
         key: unique within the dataset and stable; for file-based forms the path relative to the dataset's root.
-        image: pixels (uint8 [H, W] or [H, W, 3]), the bytes of an encoded image, or None where the image is
-            the file `key` under the root (in place).
+        image: pixels (uint8 [H, W] or [H, W, 3]), the bytes of an encoded image, or None where the image is a
+            file of the download (`Reading.source`).
         label: canonical label name, or None (unlabelled, or a class outside the label set).
         source_label: the label as the dataset wrote it.
         split: "train", "val", "test" or None where the dataset has no splits.
         where: file and row, for messages.
         facts: further columns of `fer_data.store.FACTS`.
+        file: name of that file within the source, where it is not the key (several faces in one picture).
+        target: soft label, probabilities over `Reading.label_set` that sum to 1; None for one-hot.
     """
 
     key: str
@@ -31,6 +36,8 @@ class Sample:
     split: str | None
     where: str
     facts: dict[str, Any] = field(default_factory=dict)
+    file: str | None = None
+    target: list[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,11 @@ class Reading:
         label_set: name of the label set that its labels belong to.
         total_images: how many samples and rejections will come, as far as known; for progress only.
         samples: the samples; while it runs it appends to the `rejections` list given to `read`.
-        root: folder that in-place keys are relative to, or None where images are embedded.
+        source: the folder or archive that samples without an image are read from; None where all bring theirs.
         votes_labels: names of the counts in the `votes` fact, in order.
         label_rule: where the labels come from, as `label_origin` in the manifest says it: "source" for the
             dataset's own labels, "votes:<rule>" where the adapter made them from votes.
+        licence: as the user states it, where the adapter's own does not hold.
         notes: warnings for the user, one sentence each; complete once `samples` is exhausted.
     """
 
@@ -66,7 +74,8 @@ class Reading:
     label_set: str
     total_images: int
     samples: Iterator[Sample]
-    root: Path | None = None
+    source: "Source | None" = None
     votes_labels: tuple[str, ...] = ()
     label_rule: str = "source"
+    licence: "Licence | None" = None
     notes: list[str] = field(default_factory=list)

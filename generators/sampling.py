@@ -20,7 +20,7 @@ from fer_data.manifest import Manifest, manifest_path
 from fer_data.progress import SILENT, Reporter
 from fer_data.project import project_root, relative
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 from generators.contract import Generator
 from generators.models import SEEN, checkpoint_sha256, describe_checkpoint, load_generator
 

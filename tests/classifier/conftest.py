@@ -13,7 +13,7 @@ from fer_data import licenses, manifest
 from fer_data.expressions import BASIC7
 from fer_data.manifest import Manifest
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 
 
 def draw_stripes(classes, seed: int, size_px: int = 16) -> np.ndarray:

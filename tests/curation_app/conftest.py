@@ -10,7 +10,7 @@ from fer_data import licenses, manifest, tables
 from fer_data.decision_log import DecisionLog
 from fer_data.expressions import BASIC7
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 
 REAL, SYNTHETIC = 10, 4
 HOSTILE = "<img src=x onerror=alert(1)>![x](http://example.org)"

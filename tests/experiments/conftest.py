@@ -14,7 +14,7 @@ from fer_data.expressions import BASIC7
 from fer_data.licenses import DRAWN
 from fer_data.links import group_ids
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 
 SIZE_PX = 16
 

@@ -9,7 +9,7 @@ import pytest
 from fer_data import licenses, manifest
 from fer_data.manifest import Manifest
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from fer_data.decision_log import Decision, DecisionLog, not_undone, standing, u
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 from fer_data.votes import FERPLUS_COLUMNS
 
 LABELS = ["fear", "fear", "anger", "disgust", "happiness", None]

@@ -1,5 +1,6 @@
 """Merging: ids, groups, licences, plans, and generators that saw what the merged manifest tests with."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 
 from fer_data import licenses, manifest, tables
 from fer_data.balance import Cell, Plan
+from fer_data.configuration import resolve
 from fer_data.errors import FerError
 from fer_data.manifest import Manifest
-from fer_data.merging import merge
+from fer_data.merging import MergeConfig, describe_merge, merge
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 
 Make = Callable[..., Manifest]
 
@@ -161,7 +163,7 @@ def test_what_cannot_be_merged_is_refused(make, project, tmp_path_factory):
     with pytest.raises(FerError, match=r"found 1 in two \(first: one/0\)"):
         merge([one, one], "manifests/both")
     other = make("other", [1], ["contempt"], label_set="basic8")
-    with pytest.raises(FerError, match="expected the label set basic7 of one.parquet, found basic8"):
+    with pytest.raises(FerError, match="expected one label set, found basic7 and basic8; say how"):
         merge([one, other], "manifests/both")
     with pytest.raises(FerError, match="expected the plan's label set basic8, found basic7"):
         merge([one], "manifests/both", plan=Plan("basic8", ()))
@@ -184,3 +186,138 @@ def test_only_synthetic_rows_can_be_merged_too(make, project):
     make("real", [1], ["fear"])
     merged = merge([synthetic(make, project), synthetic(make, project, name="more", count=2)], "manifests/both")
     assert len(merged) == 8
+
+
+EIGHT = [0.1, 0, 0, 0, 0, 0.3, 0.4, 0.2]  # of basic8: a fifth of it contempt
+
+
+def test_label_sets_are_joined_by_name(make):
+    seven = make("seven", [1, 2], ["fear", None], target=[None, [0.5, 0, 0.5, 0, 0, 0, 0]])
+    eight = make("eight", [3, 4, 5], ["contempt", "neutral", "fear"], label_set="basic8", target=[None, EIGHT, None])
+    union = merge([seven, eight], "manifests/union", MergeConfig(labels="union"))
+    assert union.label_set == "basic8"
+    assert union.frame["label"].fillna("null").tolist() == ["fear", "null", "contempt", "neutral", "fear"]
+    np.testing.assert_allclose(union.frame["target"][1], [0.5, 0, 0.5, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(union.frame["target"][3], EIGHT, rtol=1e-6)
+    assert (union.metadata["merge"]["outside"], union.metadata["merge"]["renormalised"]) == (0, 0)
+    narrow = MergeConfig(labels="intersection", outside="null")
+    nulled = merge([seven, eight], "manifests/nulled", narrow)
+    assert nulled.label_set == "basic7"
+    assert nulled.frame["label"].fillna("null").tolist() == ["fear", "null", "null", "neutral", "fear"]
+    np.testing.assert_allclose(nulled.frame["target"][3], np.array(EIGHT[:7]) / 0.8, rtol=1e-6)
+    assert nulled.frame["target"].isna().tolist() == [True, False, True, False, True]
+    assert describe_merge(nulled.metadata) == [
+        "1 rows with a label outside the set, 1 soft labels scaled to the set",
+    ]
+    dropped = merge([seven, eight], "manifests/dropped", MergeConfig(labels="basic7", outside="drop"))
+    assert dropped.frame["sample_id"].tolist() == ["seven/0", "seven/1", "eight/1", "eight/2"]
+    assert manifest.structural_faults(dropped.frame, "basic7") == []
+
+
+def test_labels_outside_the_set_are_refused_with_their_counts(make):
+    eight = make("eight", [1, 2, 3], ["contempt", "contempt", "fear"], label_set="basic8")
+    seven = make("seven", [4], ["fear"])
+    with pytest.raises(FerError, match=r"expected labels of basic7, found 2 contempt, .*choose outside=null"):
+        merge([seven, eight], "manifests/both", MergeConfig(labels="basic7"))
+    soft = make("soft", [5], ["fear"], label_set="basic8", target=[[0, 0, 0.9, 0, 0, 0, 0, 0.1]])
+    with pytest.raises(FerError, match="found 1 soft labels with others"):
+        merge([seven, soft], "manifests/both", MergeConfig(labels="basic7"))
+    compound = make("compound", [6], ["sadly angry"], label_set="compound11")
+    for rule, words in (("union", "the union of basic7 and compound11"), ("intersection", "no label at all")):
+        with pytest.raises(FerError, match=words):
+            merge([seven, compound], "manifests/both", MergeConfig(labels=rule))
+    with pytest.raises(FerError, match="label set 'basic9' is unknown"):
+        merge([seven], "manifests/both", MergeConfig(labels="basic9"))
+
+
+def test_a_soft_label_that_lies_outside_entirely_is_outside(make):
+    one = make("one", [1, 2], [None, None], label_set="basic8", target=[[0] * 7 + [1], EIGHT])
+    made = merge([one], "manifests/seven", MergeConfig(labels="basic7", outside="drop"))
+    assert made.frame["sample_id"].tolist() == ["one/1"]
+
+
+@pytest.fixture
+def disputed(make):
+    """Pictures 2 and 3 lie in both, 3 under two labels; `one` has a duplicate of its own under two labels."""
+    one = make("one", [1, 2, 3, 9, 9], ["fear", "fear", "fear", "fear", "anger"])
+    other = make("other", [2, 3, 4, 3], ["fear", "anger", "sadness", None], target=[None, HALF, None, None])
+    return [one, other]
+
+
+HALF = [0.5, 0.5, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, {"other/0": "fear", "other/1": "anger", "other/2": "sadness", "other/3": None}),
+        ({"same_picture": "first"}, {"other/2": "sadness"}),
+        ({"conflicts": "first"}, {"other/0": "fear", "other/1": "fear", "other/2": "sadness", "other/3": "fear"}),
+        (
+            {"conflicts": "null"},
+            {"one/2": None, "other/0": "fear", "other/1": None, "other/2": "sadness", "other/3": None},
+        ),
+        ({"conflicts": "drop"}, {"one/2": "gone", "other/0": "fear", "other/2": "sadness"}),
+        ({"conflicts": "drop", "same_picture": "first"}, {"one/2": "gone", "other/2": "sadness"}),
+    ],
+)  # fmt: skip
+def test_pictures_in_two_manifests(disputed, config, expected):
+    merged = merge(disputed, "manifests/both", MergeConfig(**config))
+    of_one = {f"one/{row}": label for row, label in enumerate(["fear", "fear", "fear", "fear", "anger"])}
+    wanted = {key: label for key, label in {**of_one, **expected}.items() if label != "gone"}
+    found = dict(zip(merged.frame["sample_id"], merged.frame["label"].astype(object), strict=True))
+    assert {key: None if label != label else label for key, label in found.items()} == wanted
+    told = merged.metadata["merge"]
+    assert (told["same_pictures"], told["conflicts"], told["dropped"]) == (2, 1, 9 - len(wanted))
+    assert manifest.validate(merged) == []
+    groups = merged.frame.set_index("sample_id")["group_id"]
+    assert groups["one/3"] == groups["one/4"]
+    if "other/0" in groups:
+        assert groups["one/1"] == groups["other/0"]
+    origins = merged.frame.set_index("sample_id")["label_origin"]
+    assert origins["one/0"] == "source"
+    if config.get("conflicts") == "first":
+        assert origins["other/1"] == "policy:merge_first"
+        assert merged.frame["target"].isna().all()
+        assert told["relabelled"] == 2
+    if config.get("conflicts") == "null":
+        assert origins["one/2"] == "policy:merge_conflict"
+
+
+def test_pictures_in_two_manifests_can_be_refused(disputed):
+    with pytest.raises(FerError, match=r"2 pictures lie in two of the manifests \(first: one/1, one/2, other/0\)"):
+        merge(disputed, "manifests/both", MergeConfig(same_picture="refuse"))
+    with pytest.raises(FerError, match=r"1 pictures carry two labels \(first: one/2, other/1, other/3\)"):
+        merge(disputed, "manifests/both", MergeConfig(conflicts="refuse"))
+    assert len(merge(disputed[:1], "manifests/one-only", MergeConfig(same_picture="refuse", conflicts="refuse"))) == 5
+
+
+def test_tables_of_near_duplicates_join_groups(make, project):
+    one, other = make("one", [1, 2], ["fear"] * 2), make("other", [3, 4], ["fear"] * 2)
+    pairs = pa.table(
+        {"a": ["one/0", "one/1", "gone/1"], "b": ["other/1", "other/0", "one/0"], "kind": ["near", "x", "near"]}
+    )
+    path = tables.write_table(project / "near.parquet", pairs, tables.provenance("links", "test"))
+    merged = merge([one, other], "manifests/both", link_tables=[path])
+    groups = merged.frame.set_index("sample_id")["group_id"]
+    assert groups["one/0"] == groups["other/1"] != groups["one/1"] == groups["other/0"]
+    assert "near.parquet" in merged.metadata["parents"]
+    some = merge([one, other], "manifests/some", MergeConfig(link_kinds=("near",)), link_tables=[path])
+    assert some.frame["group_id"].nunique() == 3
+    with pytest.raises(FerError, match=r"none\.parquet is missing"):
+        merge([one, other], "manifests/none", link_tables=[project / "none.parquet"])
+
+
+def test_a_group_that_nothing_joins_keeps_its_name(make):
+    one, other = make("one", [1, 2], ["fear"] * 2), make("other", [2, 4], ["fear"] * 2)
+    merged = merge([one, other], "manifests/both").frame.set_index("sample_id")["group_id"]
+    assert merged["one/0"] == one.frame["group_id"][0]
+    assert merged["other/1"] == other.frame["group_id"][1]
+    expected = int.from_bytes(hashlib.sha256(b"one/1").digest()[:8], "big", signed=True)
+    assert merged["one/1"] == merged["other/0"] == expected
+
+
+@pytest.mark.parametrize("setting", ["outside=keep", "same_picture=last", "conflicts=vote", "label=union"])
+def test_configurations_that_mean_nothing_are_refused(setting):
+    with pytest.raises(FerError, match=setting.partition("=")[0]):
+        resolve(MergeConfig, settings=[setting])

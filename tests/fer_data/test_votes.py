@@ -7,7 +7,7 @@ import pytest
 from fer_data import images, licenses, manifest
 from fer_data.errors import FerError
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 from fer_data.votes import FERPLUS_COLUMNS, majority, reference_labels
 
 

@@ -13,7 +13,7 @@ from fer_data.expressions import BASIC7
 from fer_data.licenses import DRAWN
 from fer_data.project import relative
 from fer_data.samples import Sample
-from fer_data.store import StoreWriter
+from fer_data.store_writer import StoreWriter
 from generators.models import GENERATORS
 from generators.training import train_generator
 
