@@ -14,6 +14,7 @@ from fer_data.manifest import Manifest
 FERPLUS_COLUMNS = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip
+EXPRESSIONS = 8  # the columns before "unknown" and "NF"
 
 PLANTED = "planted truth"
 MAJORITY = "FER+ majority"
@@ -36,16 +37,84 @@ def majority(votes: NDArray[np.integer]) -> NDArray[np.object_]:
         FerError: `votes` has another shape, or a negative count.
     """
     votes = np.asarray(votes)
-    if votes.ndim != 2 or votes.shape[1] != len(FERPLUS_COLUMNS):
-        raise FerError(f"votes: expected counts [N, {len(FERPLUS_COLUMNS)}], found an array {list(votes.shape)}")
-    if (votes < 0).any():
-        raise FerError(f"votes: expected counts, found {int(votes.min())}")
+    _require_votes(votes)
     supported = np.where(votes > 1, votes, 0)
     winner = supported.argmax(axis=1)
     clear = 2 * supported.max(axis=1, initial=0) > supported.sum(axis=1)
     names: NDArray[np.object_] = np.array(FERPLUS_COLUMNS, dtype=object)[winner]
     names[~clear] = None
     return names
+
+
+def distribution(votes: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Soft labels by the filter that FER+ trains with (`ferplus.py`, mode "crossentropy"; section 3 of the paper).
+
+    A column with a single vote counts as none. Expressions are then taken from the most voted down, until they hold
+    three quarters of what is left, or three are taken. A face whose taken votes are not more than half, that would
+    need more than three, or that most voters call unknown or no face, has no distribution.
+
+    Args:
+        votes: integer [N, 10], counts in the order of `FERPLUS_COLUMNS`.
+
+    Returns:
+        float32 [N, 8], in the order of the first eight `FERPLUS_COLUMNS`; rows sum to 1, or are NaN where filtered.
+
+    Raises:
+        FerError: as `majority`.
+    """
+    _require_votes(votes)
+    distinct, which = np.unique(votes, axis=0, return_inverse=True)
+    soft = np.array([_filtered(counts) for counts in distinct], dtype=np.float32).reshape(-1, EXPRESSIONS)
+    return np.asarray(soft[which.ravel()], dtype=np.float32)
+
+
+def shares(votes: NDArray[np.integer]) -> NDArray[np.float32]:
+    """All votes for an expression as soft labels, single votes too.
+
+    Args:
+        votes: integer [N, 10], counts in the order of `FERPLUS_COLUMNS`.
+
+    Returns:
+        float32 [N, 8]; rows sum to 1, or are NaN where no expression has more votes than "unknown" and "NF" each.
+
+    Raises:
+        FerError: as `majority`.
+    """
+    _require_votes(votes)
+    shown, other = votes[:, :EXPRESSIONS].astype(np.float32), votes[:, EXPRESSIONS:]
+    seen = shown.max(axis=1, initial=0) > other.max(axis=1, initial=0)
+    soft = np.full(shown.shape, np.nan, dtype=np.float32)
+    np.divide(shown, shown.sum(axis=1, keepdims=True), out=soft, where=seen[:, None])
+    return soft
+
+
+def _filtered(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """`distribution` of one row of counts."""
+    left = np.where(counts > 1, counts, 0)
+    total = left.sum()
+    taken = np.zeros(len(counts))
+    number, only_expressions = 0, True
+    while taken.sum() < 0.75 * total and number < 3 and only_expressions:
+        most = left.max()
+        for column in np.flatnonzero(left == most):  # all that are as many are taken together
+            if column >= EXPRESSIONS:
+                only_expressions = False
+                if taken.sum() == 0:  # nothing but "unknown" or "NF" so far
+                    taken[column] = most
+                break
+            taken[column], left[column] = most, 0
+            number += 1
+    if taken.sum() <= 0.5 * total or number > 3 or taken.argmax() >= EXPRESSIONS:
+        return np.full(EXPRESSIONS, np.nan)
+    expressions = taken[:EXPRESSIONS]
+    return np.asarray(expressions / expressions.sum())
+
+
+def _require_votes(votes: NDArray[np.integer]) -> None:
+    if votes.ndim != 2 or votes.shape[1] != len(FERPLUS_COLUMNS):
+        raise FerError(f"votes: expected counts [N, {len(FERPLUS_COLUMNS)}], found an array {list(votes.shape)}")
+    if (votes < 0).any():
+        raise FerError(f"votes: expected counts, found {int(votes.min())}")
 
 
 def reference_labels(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.object_], str]:

@@ -77,11 +77,16 @@ def write_folders(root: Path, names: list[str] = ALPHABETICAL) -> Path:
     return root
 
 
-def write_ferplus(root: Path) -> Path:
+def ferplus_votes() -> np.ndarray:
     votes = votes_table(30)
     votes[0] = [0, 10, 0, 0, 0, 0, 0, 0, 0, 0]
     votes[1] = [0, 0, 0, 0, 0, 0, 0, 9, 0, 1]
     votes[2] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]
+    return votes
+
+
+def write_ferplus(root: Path) -> Path:
+    votes = ferplus_votes()
     for row, picture in enumerate(pictures(30)):
         folder = root / ("FER2013Train", "FER2013Valid", "FER2013Test")[row % 3]
         folder.mkdir(parents=True, exist_ok=True)

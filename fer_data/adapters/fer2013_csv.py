@@ -4,7 +4,6 @@ The file has 300 MB of decimal numbers. Lines are parsed in blocks by whole-arra
 what is certainly right; a block with a fault in it is read again row by row, to say what the fault is.
 """
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 
 from fer_data.errors import FerError
 from fer_data.expressions import canonical
+from fer_data.parallel import batched, ordered_map
 from fer_data.samples import Reading, Rejection, Sample
+from fer_data.sources import Source, single_file
 from fer_data.votes import FERPLUS_COLUMNS
 
 FILE_NAMES = ("fer2013.csv", "icml_face_data.csv")
@@ -24,41 +25,69 @@ PIXELS = SIDE_PX * SIDE_PX
 CODES = {str(code).encode(): name for code, name in enumerate(
     ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 )}  # fmt: skip
+_LABELS = {code: canonical(name, "basic7") for code, name in CODES.items()}
 USAGES = {b"Training": "train", b"PublicTest": "val", b"PrivateTest": "test"}
 VOTES_SOURCE = f"FER+ {VOTES_NAME}"
 _COLUMNS = (b"emotion", b"pixels", b"Usage")
-_BLOCK = 64  # rows parsed at once: their bytes stay in the cache
+_LONGEST_LINE = 1 << 20
+_BLOCK = 64  # rows that one thread parses at a time: their bytes stay in the cache
 
 
-def read(path: Path, votes_path: Path | None, rejections: list[Rejection]) -> Reading:
+def read(source: Source, name: str, votes_path: Path | None, rejections: list[Rejection]) -> Reading:
     """Open a csv.
 
     Keys are row numbers that count data rows from 0, the same in both files of the dataset.
 
+    Args:
+        name: of the csv within the source.
+        votes_path: FER+'s file of votes; None for none.
+
     Raises:
         FerError: empty file, wrong header, votes that do not fit.
     """
-    header = _read_header(path)
-    usages, ends_with_newline = _survey(path, header)
+    if votes_path is None:
+        return _read(source, name, None, rejections)
+    return _read(source, name, (single_file(votes_path), votes_path.name), rejections)
+
+
+def read_joined(source: Source, name: str, rejections: list[Rejection]) -> Reading:
+    """Open a csv with the file of votes beside it, if there is one."""
+    return _read(source, name, _votes_beside(source, name), rejections)
+
+
+def _read(source: Source, name: str, voted: tuple[Source, str] | None, rejections: list[Rejection]) -> Reading:
+    header = _read_header(source, name)
+    usages, ends_with_newline = _survey(source, name, header)
     notes = []
     votes = None
-    if votes_path is not None:
-        votes = read_votes(votes_path, usages, path.name)
+    if voted is not None:
+        votes = read_votes(*voted, usages, name.rpartition("/")[2])
         odd = np.flatnonzero(votes.sum(axis=1) != 10)
         if len(odd):
-            notes.append(f"{len(odd)} rows of {votes_path.name} have other than 10 votes (first: row {odd[0]})")
-    elif path.with_name(VOTES_NAME).is_file():
-        notes.append(f"FER+ votes lie beside the csv; add --votes {path.with_name(VOTES_NAME)} to use them")
+            notes.append(f"{len(odd)} rows of {voted[1]} have other than 10 votes (first: row {odd[0]})")
+    elif beside := _votes_beside(source, name):
+        path = beside[0].path / beside[1] if beside[0].path.is_dir() else beside[1]
+        notes.append(f"FER+ votes lie beside the csv; add --votes {path} to use them")
     if header[-1] == b"pixels" and not ends_with_newline:
-        notes.append(f"{path.name} ends without a line end: its last pixel may be cut short")
+        notes.append(f"{source.where(name)} ends without a line end: its last pixel may be cut short")
     return Reading(
         form="icml csv" if header[-1] == b"pixels" else "csv",
         label_set="basic7",
         total_images=len(usages),
-        samples=_samples(path, header, votes, rejections),
+        samples=_samples(source, name, header, votes, rejections),
         votes_labels=FERPLUS_COLUMNS if votes is not None else (),
         notes=notes,
     )
+
+
+def _votes_beside(source: Source, name: str) -> tuple[Source, str] | None:
+    folder = name.rpartition("/")[0]
+    beside = f"{folder}/{VOTES_NAME}" if folder else VOTES_NAME
+    if beside in source.names:
+        return source, beside
+    if source.path.is_dir() and (source.path / beside).is_file():  # the csv itself was given
+        return single_file(source.path / beside), VOTES_NAME
+    return None
 
 
 def parse_pixels(fields: list[bytes]) -> NDArray[np.uint8] | None:
@@ -70,25 +99,30 @@ def parse_pixels(fields: list[bytes]) -> NDArray[np.uint8] | None:
     Returns:
         uint8 [N, PIXELS], or None where any of the rows is anything else.
     """
-    text = np.frombuffer(b"   " + b" ".join(fields) + b" ", dtype=np.uint8)
-    ends = np.flatnonzero(text == ord(" "))[3:]  # the end of every number; the padding gives all three digits
-    width = np.diff(ends, prepend=2) - 1
-    row_ends = np.cumsum([len(field) + 1 for field in fields]) + 2
-    if len(ends) != PIXELS * len(fields) or not np.array_equal(ends[PIXELS - 1 :: PIXELS], row_ends):
+    text = np.frombuffer(b"  " + b" ".join(fields) + b" ", dtype=np.uint8)  # padded: numbers look back two places
+    space = text == ord(" ")
+    digits = text - np.uint8(ord("0"))  # what is no digit wraps round to 10 or more
+    if np.count_nonzero(digits > 9) != np.count_nonzero(space):
         return None
-    if width.min() < 1 or width.max() > 3:
+    filled = ~space
+    digits *= filled
+    four = filled[1:] & filled[:-1]
+    if (space[2:] & space[1:-1]).any() or (four[2:] & four[:-2]).any():
         return None
-    digits = text - ord("0")  # what is no digit wraps round to 10 or more
-    ones, tens, hundreds = digits[ends - 1], digits[ends - 2], digits[ends - 3]
-    tens *= width > 1
-    hundreds *= width > 2
-    if max(ones.max(), tens.max(), hundreds.max()) > 9:
-        return None
-    values = ones + tens * np.uint16(10) + hundreds * np.uint16(100)
+    start = 2
+    for field in fields:
+        if np.count_nonzero(space[start : start + len(field) + 1]) != PIXELS:
+            return None
+        start += len(field) + 1
+    # At every place the number that ends there; it is taken where a space follows.
+    numbers = (digits[:-3] * filled[1:-2]).astype(np.uint16)
+    numbers *= 100
+    numbers += digits[1:-2] * np.uint8(10) + digits[2:-1]
+    values = numbers[space[3:]]
     return values.astype(np.uint8).reshape(-1, PIXELS) if values.max() <= 255 else None
 
 
-def read_votes(path: Path, usages: list[bytes | None], csv_name: str) -> NDArray[np.int32]:
+def read_votes(source: Source, name: str, usages: list[bytes | None], csv_name: str) -> NDArray[np.int32]:
     """Read FER+'s `fer2013new.csv` and hold it against the rows of the csv that it belongs to.
 
     Args:
@@ -102,8 +136,9 @@ def read_votes(path: Path, usages: list[bytes | None], csv_name: str) -> NDArray
         FerError: missing, wrong header, a row that is not ten counts, another number of rows, or another Usage.
     """
     expected = ["Usage", "Image name", *FERPLUS_COLUMNS]
-    rows = read_lines(path)
-    header = [name.strip() for name in rows[0]] if rows else []
+    path = source.where(name)
+    rows = source.table(name)
+    header = [column.strip() for column in rows[0]] if rows else []
     if header != expected:
         raise FerError(
             f"{path}: expected the header {','.join(expected)}, found {','.join(header)[:80] or 'an empty file'}; "
@@ -133,100 +168,101 @@ def read_votes(path: Path, usages: list[bytes | None], csv_name: str) -> NDArray
 
 def parse_counts(fields: list[str]) -> list[int] | None:
     """Ten vote counts of at most three digits, or None where the fields are anything else."""
-    whole = len(fields) == len(FERPLUS_COLUMNS) and all(
-        field.isascii() and field.isdigit() and len(field) <= 3 for field in map(str.strip, fields)
-    )
-    return [int(field) for field in fields] if whole else None
+    counts = [field.strip() for field in fields]
+    digits = "".join(counts)
+    lengths = set(map(len, counts))
+    whole = len(counts) == len(FERPLUS_COLUMNS) and lengths <= {1, 2, 3} and digits.isascii() and digits.isdigit()
+    return [int(count) for count in counts] if whole else None
 
 
-def read_lines(path: Path) -> list[list[str]]:
-    """A small csv file as fields, without its blank lines; a missing or unreadable one is a FerError."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            return [line for line in csv.reader(handle) if line]
-    except OSError as error:
-        raise FerError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FerError(f"{path}: expected a csv file, found something else ({error}); check the path") from None
-
-
-def _read_header(path: Path) -> list[bytes]:
-    with path.open("rb") as handle:
+def _read_header(source: Source, name: str) -> list[bytes]:
+    with source.stream(name) as handle:
         first = handle.readline(200)
-    header = [name.strip(b'" \r\n') for name in first.removeprefix(b"\xef\xbb\xbf").split(b",")]
+    header = [column.strip(b'" \r\n') for column in first.removeprefix(b"\xef\xbb\xbf").split(b",")]
     if sorted(header) != sorted(_COLUMNS):
         raise FerError(
-            f"{path}: expected the header emotion,pixels,Usage (in any order), "
+            f"{source.where(name)}: expected the header emotion,pixels,Usage (in any order), "
             f"found {_shown(first.rstrip()) if first else 'an empty file'}; give fer2013.csv or icml_face_data.csv"
         )
     return header
 
 
-def _rows(path: Path) -> Iterator[tuple[int, int, bytes]]:
+def _rows(source: Source, name: str) -> Iterator[tuple[int, int, bytes]]:
     """Row number from 0, line number from 1, and text of every row that is not blank."""
     row = 0
-    with path.open("rb", buffering=1 << 20) as handle:
-        next(handle, None)
-        for number, line in enumerate(handle, 2):
-            if not line.isspace():
-                yield row, number, line
-                row += 1
+    for number, line in enumerate(source.lines(name, _LONGEST_LINE), 1):
+        if number > 1 and not line.isspace():
+            yield row, number, line
+            row += 1
 
 
-def _survey(path: Path, header: list[bytes]) -> tuple[list[bytes | None], bool]:
+def _survey(source: Source, name: str, header: list[bytes]) -> tuple[list[bytes | None], bool]:
     """The Usage of every row (None where it is none), and whether the file ends with a line end."""
     usages: list[bytes | None] = []
+    place = header.index(b"Usage")
     line = b"\n"
-    for _, _, line in _rows(path):
-        fields = _fields(line)
-        usage = fields[header.index(b"Usage")] if len(fields) == len(header) else None
+    for _, _, line in _rows(source, name):
+        usage = None
+        if line.count(b",") == len(header) - 1:
+            last = place == len(header) - 1
+            usage = _bare(line[line.rfind(b",") + 1 :] if last else line.split(b",", place + 1)[place])
         usages.append(usage if usage in USAGES else None)
     return usages, line.endswith(b"\n")
 
 
-def _fields(line: bytes) -> list[bytes]:
-    return [field.strip(b'" \r\n') for field in line.split(b",")]
+def _bare(field: bytes) -> bytes:
+    return field.strip(b'" \r\n')
 
 
 def _samples(
-    path: Path, header: list[bytes], votes: NDArray[np.int32] | None, rejections: list[Rejection]
+    source: Source, name: str, header: list[bytes], votes: NDArray[np.int32] | None, rejections: list[Rejection]
 ) -> Iterator[Sample]:
-    block: list[tuple[int, str, list[bytes]]] = []
-    for row, number, line in _rows(path):
-        where = f"{path.name} row {row} (line {number})"
-        fields = _fields(line)
-        if len(fields) != len(header):
-            rejections.append(
-                Rejection(where, "3 fields, emotion,pixels,Usage", f"{len(fields)}: {_shown(line.strip())}")
-            )
-            continue
-        block.append((row, where, [fields[header.index(name)] for name in _COLUMNS]))
-        if len(block) == _BLOCK:
-            yield from _block_samples(block, votes, rejections)
-            block = []
-    if block:
-        yield from _block_samples(block, votes, rejections)
+    file = name.rpartition("/")[2]
+
+    def parse(block: list[tuple[int, int, bytes]]) -> tuple[list[Sample], list[Rejection]]:
+        return _parse_block(block, file, header, votes)
+
+    for samples, faulty in ordered_map(parse, batched(_rows(source, name), _BLOCK)):
+        rejections += faulty
+        yield from samples
 
 
-def _block_samples(
-    block: list[tuple[int, str, list[bytes]]], votes: NDArray[np.int32] | None, rejections: list[Rejection]
-) -> Iterator[Sample]:
-    together = parse_pixels([text for _, _, (_, text, _) in block])
-    for index, (row, where, (code, text, usage)) in enumerate(block):
+def _parse_block(
+    block: list[tuple[int, int, bytes]], name: str, header: list[bytes], votes: NDArray[np.int32] | None
+) -> tuple[list[Sample], list[Rejection]]:
+    """The samples of some rows, and what is wrong with the others."""
+    samples, rejections = [], []
+    places = [header.index(column) for column in _COLUMNS]
+    rows: list[tuple[int, str]] = []
+    fields: list[list[bytes]] = []  # emotion, pixels, Usage
+    for row, number, line in block:
+        where = f"{name} row {row} (line {number})"
+        found = line.split(b",")
+        if len(found) == len(header):
+            rows.append((row, where))
+            fields.append([_bare(found[place]) for place in places])
+        else:
+            told = f"{len(found)}: {_shown(line.strip())}"
+            rejections.append(Rejection(where, "3 fields, emotion,pixels,Usage", told))
+    together = parse_pixels([text for _, text, _ in fields]) if fields else None
+    for index, ((row, where), (code, text, usage)) in enumerate(zip(rows, fields, strict=True)):
         fault = _label_fault(code, usage) or (_pixel_fault(text) if together is None else None)
         if fault is not None:
             rejections.append(Rejection(where, *fault))
             continue
         pixels = together[index] if together is not None else np.array(text.split()).astype(np.uint8)
-        yield Sample(
-            key=f"{row:05d}",
-            image=pixels.reshape(SIDE_PX, SIDE_PX),
-            label=canonical(CODES[code], "basic7"),
-            source_label=CODES[code],
-            split=USAGES[usage],
-            where=where,
-            facts={"votes": votes[row].tolist(), "votes_source": VOTES_SOURCE} if votes is not None else {},
+        samples.append(
+            Sample(
+                key=f"{row:05d}",
+                image=pixels.reshape(SIDE_PX, SIDE_PX),
+                label=_LABELS[code],
+                source_label=CODES[code],
+                split=USAGES[usage],
+                where=where,
+                facts={"votes": votes[row].tolist(), "votes_source": VOTES_SOURCE} if votes is not None else {},
+            )
         )
+    return samples, rejections
 
 
 def _label_fault(code: bytes, usage: bytes) -> tuple[str, str] | None:

@@ -35,6 +35,8 @@ LICENCE = licenses.DRAWN
 CITATION: str | None = None
 HOMEPAGE: str | None = None
 EXPECTED: Mapping[str, int] | None = None
+ACCESS = None
+UNVERIFIED = ()
 KNOWN_DEFECTS = (
     "These are drawings: what is measured on them says nothing about people.",
     "Wrong labels, copies across splits, blanks and pictures of no face are planted; the facts `true_label` and "

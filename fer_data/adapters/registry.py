@@ -4,12 +4,36 @@ Each adapter is a module of this folder with the constants below and one functio
 `read(root, options, rejections) -> fer_data.samples.Reading`; `tests/fer_data/test_adapters.py` holds for all.
 """
 
+import difflib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from fer_data.adapters import fer2013, procedural
+from fer_data.adapters import (
+    afew,
+    affectnet,
+    bu3dfe,
+    caer_s,
+    ckplus,
+    expw,
+    fer2013,
+    ferg,
+    ferplus,
+    folders,
+    huggingface,
+    jaffe,
+    kdef,
+    mmi,
+    multi_pie,
+    nhfi,
+    oulu_casia,
+    procedural,
+    rafdb,
+    sfew,
+    table,
+)
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence
@@ -39,6 +63,14 @@ class Adapter(Protocol):
         """Published counts: "total" and per split."""
 
     @property
+    def ACCESS(self) -> str | None:  # noqa: N802
+        """Where and how to ask for the data; None where it is made by this tool or by the user."""
+
+    @property
+    def UNVERIFIED(self) -> tuple[str, ...]:  # noqa: N802
+        """What the adapter knows from memory only, not from the dataset's files, pages or papers."""
+
+    @property
     def KNOWN_DEFECTS(self) -> tuple[str, ...]: ...  # noqa: N802
 
     @property
@@ -50,6 +82,25 @@ class Adapter(Protocol):
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
     {
         "fer2013": fer2013,
+        "ferplus": ferplus,
+        "ferg": ferg,
+        "folders": folders,
+        "huggingface": huggingface,
+        "nhfi": nhfi,
+        "table": table,
+        "ckplus": ckplus,
+        "jaffe": jaffe,
+        "kdef": kdef,
+        "rafdb": rafdb,
+        "affectnet": affectnet,
+        "afew": afew,
+        "bu3dfe": bu3dfe,
+        "caer_s": caer_s,
+        "expw": expw,
+        "mmi": mmi,
+        "multi_pie": multi_pie,
+        "oulu_casia": oulu_casia,
+        "sfew": sfew,
         "procedural": procedural,
     }
 )
@@ -58,5 +109,26 @@ ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
 def find_adapter(name: str) -> Adapter:
     """The adapter of a dataset, or FerError with the names that exist."""
     if name not in ADAPTERS:
-        raise FerError(f"dataset {name!r} has no adapter; expected one of {', '.join(ADAPTERS)}")
+        near = difflib.get_close_matches(name, ADAPTERS, n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise FerError(f"dataset {name!r} has no adapter; {meant}expected one of {', '.join(ADAPTERS)}")
     return ADAPTERS[name]
+
+
+def describe_adapter(adapter: Adapter) -> dict[str, Any]:
+    """What `fer datasets` says of a dataset, as JSON can hold it; what is not known is empty."""
+    options = {
+        name: json.loads(json.dumps(field.get_default(call_default_factory=True), default=str))
+        for name, field in adapter.Options.model_fields.items()
+    }
+    return {
+        "title": adapter.TITLE,
+        "licence": f"{adapter.LICENCE.name}; {adapter.LICENCE.summary}",
+        "citation": adapter.CITATION or "",
+        "homepage": adapter.HOMEPAGE or "",
+        "access": adapter.ACCESS or "",
+        "published counts": dict(adapter.EXPECTED or {}),
+        "known defects": list(adapter.KNOWN_DEFECTS),
+        "unverified": list(adapter.UNVERIFIED),
+        "options": options,
+    }
