@@ -37,6 +37,7 @@ _CHART_STYLE = {
     "axis": {
         "labelColor": "#5b6670", "titleColor": "#5b6670", "titleFontWeight": "normal", "gridColor": "#e8ebee",
         "domainColor": "#c5ccd2", "tickColor": "#c5ccd2", "labelFontSize": 12, "titleFontSize": 12,
+        "titlePadding": 12,
     },
     "legend": {
         "labelColor": "#5b6670", "titleColor": "#5b6670", "titleFontWeight": "normal", "labelFontSize": 12,
@@ -121,8 +122,27 @@ def key_figures(figures: Mapping[str, object]) -> Html:
     return Html(f'<dl class="facts">{pairs}</dl>')
 
 
+def pairs(rows: Sequence[tuple[object, object]]) -> Html:
+    """Names and what they stand for, one under the other, as a table without a heading."""
+    body = "".join(
+        f'<tr><th scope="row">{_markup(name)}</th><td class="wrap">{_markup(value)}</td></tr>\n' for name, value in rows
+    )
+    return Html(f'<div class="scroll"><table><tbody>{body}</tbody></table></div>')
+
+
+def meter(share: float) -> Html:
+    """A share, 0..1, as a small bar with its percentage."""
+    percent = f"{100 * share:.0f}" if share in (0, 1) else f"{min(max(100 * share, 0.1), 99.9):.1f}"
+    return Html(f'<span class="meter"><i style="width:{100 * share:.2f}%"></i></span> {percent} %')
+
+
+def bullets(lines: Sequence[object]) -> Html:
+    """Lines as a list; `Html` is kept as markup."""
+    return Html("<ul>" + "".join(f"<li>{_markup(line)}</li>" for line in lines) + "</ul>\n")
+
+
 def table(headers: Sequence[object], rows: Sequence[Sequence[object]], align: str | None = None) -> Html:
-    """A table.
+    """A table; the first cell of a row is its heading.
 
     Args:
         headers: one per column.
@@ -133,11 +153,8 @@ def table(headers: Sequence[object], rows: Sequence[Sequence[object]], align: st
     letters = align if align is not None else "l" + "r" * (len(headers) - 1)
     names = {"l": "", "r": ' class="right"', "c": ' class="center"', "w": ' class="wrap"'}
     kinds = [names[letter] for letter in letters]
-    head = "".join(f"<th{kind}>{_markup(cell)}</th>" for kind, cell in zip(kinds, headers, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{_markup(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>\n"
-        for row in rows
-    )
+    head = "".join(f'<th scope="col"{kind}>{_markup(cell)}</th>' for kind, cell in zip(kinds, headers, strict=True))
+    body = "".join(_row(row, kinds) for row in rows)
     return Html(f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>')
 
 
@@ -161,8 +178,8 @@ def matrix(
         cells = "".join(
             _shaded(float(value), name == column, decimals) for column, value in zip(column_names, row, strict=True)
         )
-        lines.append(f"<tr><th>{text(name)}</th>{cells}</tr>\n")
-    head = "".join(f"<th>{text(name)}</th>" for name in column_names)
+        lines.append(f'<tr><th scope="row">{text(name)}</th>{cells}</tr>\n')
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in column_names)
     caption = f"rows: {text(rows_are)} · columns: {text(columns_are)}"
     return Html(
         f'<div class="scroll"><table class="matrix"><caption>{caption}</caption>'
@@ -233,8 +250,12 @@ def stored_faces(manifest: Manifest, positions: Sequence[int], largest_px: int =
     return stored_pictures(rows["store"].tolist(), rows["store_row"].to_numpy(), manifest.root, size, channels)
 
 
-def chart(drawing: Any) -> Html:
-    """An Altair chart as inline SVG, drawn here and now: no script and no network in the page."""
+def chart(drawing: Any, tells: str = "chart") -> Html:
+    """An Altair chart as inline SVG, drawn here and now: no script and no network in the page.
+
+    Args:
+        tells: what the chart shows, for those who hear the page.
+    """
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(drawing.to_dict(), config=_CHART_STYLE, allowed_base_urls=[])
@@ -243,11 +264,17 @@ def chart(drawing: Any) -> Html:
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}\1"', svg)
-    return Html(f'<div class="chart">{svg}</div>')
+    return Html(f'<div class="chart" role="group" aria-label="{text(tells)}">{svg}</div>')
 
 
 def _markup(value: object) -> Html:
     return value if isinstance(value, Html) else text(value)
+
+
+def _row(cells: Sequence[object], kinds: Sequence[str]) -> str:
+    first, *others = (_markup(cell) for cell in cells)
+    rest = "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds[1:], others, strict=True))
+    return f'<tr><th scope="row"{kinds[0]}>{first}</th>{rest}</tr>\n'
 
 
 def _sheet(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:

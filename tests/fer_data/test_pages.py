@@ -90,7 +90,7 @@ def test_everything_from_data_is_escaped():
 
 def test_markup_made_here_is_kept_in_cells():
     html = pages.table(["a", "b"], [[pages.code("x<y"), Html("<b>1</b>")]])
-    assert "<td><code>x&lt;y</code></td>" in html
+    assert '<th scope="row"><code>x&lt;y</code></th>' in html
     assert '<td class="right"><b>1</b></td>' in html
 
 
@@ -124,6 +124,30 @@ def test_a_single_column_and_captions_in_lines():
     assert html.count("<li ") == 2
     assert "<span>anger</span><span>0.1</span>" in html
     assert 'aria-label="anger · 0.1"' in html
+
+
+def test_pairs_bullets_and_meters_escape_and_measure():
+    html = pages.pairs([(EVIL, pages.bullets([EVIL, pages.code("x")])), ("share", pages.meter(0.125))])
+    audit = audited(html)
+    assert audit.tags.count("li") == 2
+    assert "script" not in audit.tags
+    assert 'style="width:12.50%"></i></span> 12.5 %' in html
+    # Neither end is reached by rounding.
+    assert pages.meter(0.99999).endswith(" 99.9 %")
+    assert pages.meter(0.00001).endswith(" 0.1 %")
+    assert pages.meter(1).endswith(" 100 %")
+    assert pages.meter(0).endswith(" 0 %")
+
+
+def test_charts_and_tables_say_what_they_are():
+    import altair as alt
+    import pandas as pd
+
+    html = pages.chart(alt.Chart(pd.DataFrame({"x": [1]})).mark_bar().encode(x="x:Q"), "how <many>")
+    assert 'role="group" aria-label="how &lt;many&gt;"' in html
+    table = pages.table(["label", "faces"], [["fear", "1"]])
+    assert table.count('scope="col"') == 2
+    assert '<th scope="row">fear</th>' in table
 
 
 def test_no_faces_are_told():
