@@ -1,8 +1,11 @@
-"""Exact duplicates: how many pictures occur more than once, across which splits, under which labels.
+"""Duplicates: pictures that occur more than once, across which splits, under which labels.
 
-Two rows are duplicates where mode, size and every pixel agree (`pixel_sha256`), whatever file they came from.
+Two rows are exact duplicates where mode, size and every pixel agree (`pixel_sha256`), whatever file they came from:
+`find_duplicates` reads no picture. Near duplicates, which look at the pictures, are in `near_duplicates.py`; both write
+one kind of table, the links of `LINKS`, which `links.linked_rows`, `fer split` and `fer merge` read.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,31 +13,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from fer_data import tables
-from fer_data.links import exact_twins
+from fer_data.links import exact_twins, group_ids
 from fer_data.manifest import SPLITS, Manifest
 from fer_data.project import relative
 
-SCHEMA = pa.schema(
+EXACT, NEAR = "exact duplicate", "near duplicate"
+LINKS = pa.schema(
     [
-        ("sample_id", pa.string()),
-        ("twin_group", pa.int64()),  # equal for identical pictures
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("is_leak", pa.bool_()),  # a twin lies in another split
-        ("is_conflict", pa.bool_()),  # a twin has another label
+        ("a", pa.string()),  # sample_ids
+        ("b", pa.string()),
+        ("kind", pa.string()),  # EXACT or NEAR
+        ("score", pa.float32()),  # similarity of the details of both, 1 = the same
+        ("mirrored", pa.bool_()),  # b shows a's mirror image
+        ("shift_x_px", pa.float32()),  # how far what b shows lies right of and below a's, at 48 pixels a side
+        ("shift_y_px", pa.float32()),
+        ("zoom", pa.float32()),  # how much larger b shows it
+        ("group", pa.int64()),  # equal for all that duplicates join, exact or near
+        ("split_a", pa.string()),
+        ("split_b", pa.string()),
+        ("label_a", pa.string()),
+        ("label_b", pa.string()),
+        ("is_leak", pa.bool_()),  # a and b lie in different splits
+        ("is_conflict", pa.bool_()),  # a and b carry different labels
     ]
 )
 
 
 @dataclass(frozen=True)
 class DuplicateReport:
-    """Exact duplicates of a manifest.
+    """Groups of duplicates.
 
     Attributes:
-        table: the rows that have a twin, columns of SCHEMA, largest groups first.
-        groups: how many groups of identical pictures there are.
+        table: the rows that have a twin, largest groups first: `sample_id`, `twin_group` (equal for duplicates),
+            `split`, `label`, `is_leak` (a twin lies in another split), `is_conflict` (a twin has another label).
+        groups: how many groups of duplicates there are.
         rows: how many rows are in them; `surplus_rows` of these repeat a picture that is there already.
         conflicting_groups: groups whose labelled rows do not all carry the same label.
         largest_group: number of rows in the largest group, 0 where there is none.
@@ -63,13 +78,17 @@ class DuplicateReport:
             "leaks": [{"split": of, "other": other, "rows": rows} for (of, other), rows in self.leaks.items()],
         }
 
-    def sentence(self) -> str:
-        """What a user should know, on one line: how many, across which splits, under which labels."""
+    def sentence(self, pictures: str = "identical pictures", are: str = "identical to") -> str:
+        """What a user should know, on one line: how many, across which splits, under which labels.
+
+        Args:
+            pictures, are: what such pictures are called, for reports on more than identical ones.
+        """
         if not self.groups:
-            return "no two pictures are identical"
-        parts = [f"{self.groups:,} groups of identical pictures ({self.surplus_rows:,} surplus faces)"]
+            return "no two pictures are identical" if are == "identical to" else f"no groups of {pictures}"
+        parts = [f"{self.groups:,} groups of {pictures} ({self.surplus_rows:,} surplus faces)"]
         parts += [
-            f"{count:,} {of} faces are identical to {other} faces"
+            f"{count:,} {of} faces are {are} {other} faces"
             for (of, other), count in self.leaks.items()
             if SPLITS.index(of) > SPLITS.index(other)
         ]
@@ -80,11 +99,99 @@ class DuplicateReport:
 
 def find_duplicates(manifest: Manifest) -> DuplicateReport:
     """Find the exact duplicates of a manifest."""
-    return _report(_twin_rows(manifest))
+    twins = exact_twins(manifest)
+    rows = manifest.table.select(["split", "label"]).take(pa.array(twins.index.to_numpy())).to_pandas()
+    split, label = (rows[name].astype(object).to_numpy() for name in ("split", "label"))
+    return report_groups(twins[["sample_id", "twin_group"]].assign(split=split, label=label))
+
+
+def report_groups(members: pd.DataFrame) -> DuplicateReport:
+    """Count leaks and conflicts of groups, each of two rows or more.
+
+    Args:
+        members: columns sample_id, twin_group, split, label.
+    """
+    groups = members.groupby("twin_group")
+    marked = members.assign(
+        is_leak=(groups["split"].transform("nunique") > 1) & members["split"].notna(),
+        is_conflict=(groups["label"].transform("nunique") > 1) & members["label"].notna(),
+    )
+    sizes = groups["sample_id"].transform("size").to_numpy()
+    rows = marked.iloc[np.lexsort((marked.index.to_numpy(), marked["twin_group"].to_numpy(), -sizes))]
+    inside = {split: set(rows.loc[rows["split"] == split, "twin_group"]) for split in SPLITS}
+    leaks = {}
+    for of in SPLITS:
+        for other in SPLITS:
+            count = int(((rows["split"] == of) & rows["twin_group"].isin(inside[other])).sum()) if of != other else 0
+            if count:
+                leaks[of, other] = count
+    return DuplicateReport(
+        table=rows,
+        groups=groups.ngroups,
+        rows=len(rows),
+        conflicting_groups=int(rows.groupby("twin_group")["is_conflict"].any().sum()),
+        largest_group=int(sizes.max(initial=0)),
+        leaks=leaks,
+    )
+
+
+def exact_links(members: pd.DataFrame) -> pd.DataFrame:
+    """The first eight columns of LINKS for a report's table: each row is linked with the first of its group."""
+    ordered = members.sort_index(kind="stable")
+    first = ordered.groupby("twin_group")["sample_id"].transform("first")
+    copies = (ordered["sample_id"] != first).to_numpy()
+    return pd.DataFrame(
+        {
+            "a": first[copies].to_numpy(),
+            "b": ordered["sample_id"][copies].to_numpy(),
+            "kind": EXACT,
+            "score": np.float32(1),
+            "mirrored": False,
+            "shift_x_px": np.float32(0),
+            "shift_y_px": np.float32(0),
+            "zoom": np.float32(1),
+        }
+    )
+
+
+def marked_links(ends: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """Links with every column of LINKS, from their first eight and what is known of the rows.
+
+    Args:
+        ends: columns a to zoom of LINKS.
+        members: columns sample_id, twin_group, split, label of at least every row that is linked.
+    """
+    known = members.drop_duplicates("sample_id").set_index("sample_id")
+    links = ends.assign(group=known["twin_group"].reindex(ends["a"]).to_numpy())
+    for name in ("split", "label"):
+        for end in ("a", "b"):
+            links[f"{name}_{end}"] = known[name].reindex(ends[end]).astype(object).to_numpy()
+    for flag, name in (("is_leak", "split"), ("is_conflict", "label")):
+        one, other = links[f"{name}_a"], links[f"{name}_b"]
+        links[flag] = (one != other) & one.notna() & other.notna()
+    return links
 
 
 def write_duplicates(manifest: Manifest, report: DuplicateReport, out: Path, *, replace: bool = False) -> Path:
-    """Write the rows of a report as a table of kind "duplicates".
+    """Write the links of a report on exact duplicates as a table of kind "duplicates".
+
+    Raises:
+        FerError: `out` exists and `replace` is false.
+    """
+    links = marked_links(exact_links(report.table), report.table)
+    return write_links([manifest], links, out, report.summary(), {}, replace=replace)
+
+
+def write_links(
+    manifests: Sequence[Manifest],
+    links: pd.DataFrame,
+    out: Path,
+    summary: Mapping[str, Any],
+    configuration: Mapping[str, Any],
+    *,
+    replace: bool = False,
+) -> Path:
+    """Write links, columns of LINKS, with figures and what they were made from in the footer.
 
     Raises:
         FerError: `out` exists and `replace` is false.
@@ -92,40 +199,40 @@ def write_duplicates(manifest: Manifest, report: DuplicateReport, out: Path, *, 
     metadata = tables.provenance(
         "duplicates",
         "fer duplicates",
-        parents={relative(manifest.path, manifest.root): manifest.sha256},
-        **report.summary(),
+        parents={relative(manifest.path, manifest.root): manifest.sha256 for manifest in manifests},
+        configuration=dict(configuration),
+        **summary,
     )
-    table = pa.Table.from_pandas(report.table, SCHEMA, preserve_index=False)
+    table = pa.Table.from_pandas(links[LINKS.names], LINKS, preserve_index=False)
     return tables.write_table(out, table, metadata, replace=replace)
 
 
-def _twin_rows(manifest: Manifest) -> pd.DataFrame:
-    """Rows with a twin, with the columns of SCHEMA; the index holds row positions."""
-    twins = exact_twins(manifest)
-    rows = manifest.frame.iloc[twins.index]
-    frame = twins[["sample_id", "twin_group"]].assign(split=rows["split"].to_numpy(), label=rows["label"].to_numpy())
-    groups = frame.groupby("twin_group")
-    frame["is_leak"] = (groups["split"].transform("nunique") > 1) & frame["split"].notna()
-    frame["is_conflict"] = (groups["label"].transform("nunique") > 1) & frame["label"].notna()
-    sizes = groups["sample_id"].transform("size")
-    order = np.lexsort([frame.index.to_numpy(), frame["twin_group"].to_numpy(), -sizes.to_numpy()])
-    return frame.iloc[order]
+def read_duplicate_edges(manifest: Manifest, path: Path, threshold: float = 0.0) -> NDArray[np.int64]:
+    """What a table of duplicates links in a manifest, int64 [E, 2], pairs of row positions.
+
+    Two rows stay linked where what linked them, a third picture, is no longer in the manifest.
+
+    Args:
+        path: a table that `fer duplicates` wrote, for this manifest or others.
+        threshold: near duplicates with a lower score are not linked.
+
+    Raises:
+        FerError: the table is missing or of another kind.
+    """
+    table, _ = tables.read_table(path, kind="duplicates", columns=["a", "b", "kind", "score"])
+    links = table.to_pandas()
+    links = links[(links["kind"] == EXACT) | (links["score"] >= threshold)]
+    names = pd.Index(pd.concat([links["a"], links["b"]]).unique())
+    ends = np.stack([names.get_indexer(pd.Index(links[end])) for end in ("a", "b")], axis=1)
+    groups = group_ids(names.tolist(), ends)
+    here = np.flatnonzero(pd.Index(manifest.table["sample_id"].to_pandas()).get_indexer(names) >= 0)
+    order = here[np.argsort(groups[here], kind="stable")]
+    same = groups[order[1:]] == groups[order[:-1]]
+    return row_edges(manifest, names.to_series().iloc[order[:-1][same]], names.to_series().iloc[order[1:][same]])
 
 
-def _report(rows: pd.DataFrame) -> DuplicateReport:
-    groups = rows.groupby("twin_group")
-    members = {split: set(rows.loc[rows["split"] == split, "twin_group"]) for split in SPLITS}
-    leaks = {}
-    for of in SPLITS:
-        for other in SPLITS:
-            count = int(((rows["split"] == of) & rows["twin_group"].isin(members[other])).sum()) if of != other else 0
-            if count:
-                leaks[of, other] = count
-    return DuplicateReport(
-        table=rows,
-        groups=groups.ngroups,
-        rows=len(rows),
-        conflicting_groups=int(groups["is_conflict"].any().sum()),
-        largest_group=int(groups.size().max()) if len(rows) else 0,
-        leaks=leaks,
-    )
+def row_edges(manifest: Manifest, a: "pd.Series[str]", b: "pd.Series[str]") -> NDArray[np.int64]:
+    """Row positions of pairs of sample_ids that are in a manifest, int64 [E, 2]."""
+    place = pd.Index(manifest.table["sample_id"].to_pandas())
+    edges = np.stack([place.get_indexer(pd.Index(end)) for end in (a, b)], axis=1)
+    return edges.astype(np.int64)

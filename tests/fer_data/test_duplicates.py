@@ -1,7 +1,7 @@
 import pytest
 
 from fer_data import tables
-from fer_data.duplicates import find_duplicates, write_duplicates
+from fer_data.duplicates import EXACT, LINKS, find_duplicates, write_duplicates
 from fer_data.errors import FerError
 
 PICTURES = [1, 1, 1, 2, 2, 3, 4, 4, 5, 5]
@@ -60,9 +60,17 @@ def test_the_table_keeps_rows_and_figures(picture_manifest, project):
     report = find_duplicates(made)
     path = write_duplicates(made, report, project / "audit" / "duplicates.parquet")
     table, metadata = tables.read_table(path, kind="duplicates")
-    assert table.column_names == ["sample_id", "twin_group", "split", "label", "is_leak", "is_conflict"]
-    assert table["sample_id"].to_pylist() == report.table["sample_id"].tolist()
-    assert table["label"].to_pylist().count(None) == 1
+    assert table.schema.names == LINKS.names
+    assert set(table["kind"].to_pylist()) == {EXACT}
+    ends = [(a[-1], b[-1]) for a, b in zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True)]
+    assert sorted(ends) == [("0", "1"), ("0", "2"), ("3", "4"), ("6", "7"), ("8", "9")]
+    links = {end: row for end, row in zip(ends, table.to_pylist(), strict=True)}
+    assert (links["0", "1"]["is_leak"], links["0", "1"]["is_conflict"]) == (False, False)
+    assert (links["0", "2"]["is_leak"], links["0", "2"]["is_conflict"]) == (True, True)
+    assert (links["6", "7"]["label_b"], links["6", "7"]["is_conflict"]) == (None, False)
+    assert (links["8", "9"]["split_a"], links["8", "9"]["is_leak"]) == (None, False)
+    assert links["0", "1"]["group"] == links["0", "2"]["group"] != links["3", "4"]["group"]
+    assert {row["score"] for row in links.values()} == {1.0}
     assert metadata["conflicting_groups"] == 2
     assert metadata["parents"] == {"manifests/set.parquet": made.sha256}
     with pytest.raises(FerError, match="exists"):
