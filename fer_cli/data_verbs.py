@@ -1,4 +1,4 @@
-"""Verbs of the dataset layer: bring datasets in, look at them, cut, join and balance them."""
+"""Verbs that bring datasets in and look at them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +15,10 @@ from fer_cli.options import (
     SetOption,
 )
 from fer_cli.terminal import app, read, reporter, say, short, show_plan
+from fer_data.errors import FerError
+from fer_data.files import refuse_existing
+
+FacesOption = Annotated[bool, typer.Option("--faces/--no-faces", help="show faces, or leave them out of a shared page")]
 
 
 @app.command("import", no_args_is_help=True)
@@ -55,7 +59,7 @@ def import_(
             f"{len(result.rejections):,} set aside → {short(result.rejects_path or '')}"
             f"   (first: {first.where}: expected {first.expected}, found {first.found})"
         )
-    licence = adapter.LICENCE
+    licence = result.licence
     lines += [f"! {note}" for note in result.notes] + [f"! licence: {licence.name}; {licence.summary}"]
     summary = {
         **result.manifest.metadata["counts"],
@@ -119,15 +123,64 @@ def validate(
 def describe(
     manifest: ManifestArgument,
     out: Annotated[Path | None, typer.Option(help="HTML page; default beside the manifest")] = None,
+    faces: FacesOption = True,
+    config: ConfigOption = None,
+    settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Counts, faces per class, imbalance, duplicates and leaks, as one HTML page."""
+    """Counts, faces, imbalance, duplicates, leaks, votes, quality and a datasheet, as one HTML page."""
+    from fer_data.configuration import resolve
     from fer_data.describe import describe as write_page
     from fer_data.manifest import describe_counts
+    from fer_data.quality import QualityConfig
 
     opened = read(manifest)
-    page = write_page(opened, out or opened.path.with_suffix(".html"))
+    thresholds = resolve(QualityConfig, config, settings or ())
+    page = out or opened.path.with_suffix(".html")
+    write_page(opened, page, faces=faces, quality=thresholds, reporter=reporter(as_json))
     say(as_json, opened.metadata["counts"], describe_counts(opened.metadata).splitlines(), [page])
+
+
+@app.command(no_args_is_help=True)
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="the manifest before")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="the manifest after")],
+    out: Annotated[Path | None, typer.Option(help="HTML page; default <A>-<B>.html beside B")] = None,
+    faces: FacesOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """What changed from one manifest to another: labels, splits, rows that came and went, as one HTML page."""
+    from fer_data.diff_page import write_diff_page
+    from fer_data.diffing import diff as compare
+
+    a, b = read(before), read(after)
+    page = out or b.path.with_name(f"{a.name}-{b.name}.html")
+    changes = compare(a, b)
+    write_diff_page(a, b, page, faces=faces, reporter=reporter(as_json))
+    say(as_json, changes.summary(), changes.lines(), [page])
+
+
+@app.command(no_args_is_help=True)
+def quality(
+    manifest: ManifestArgument,
+    out: Annotated[Path | None, typer.Option(help="table; default audit/<name>.quality.parquet")] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    replace: ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Scores of every picture: dark, bright, low contrast, blurred, blank, not square, not a face."""
+    from fer_data.configuration import resolve
+    from fer_data.quality import QualityConfig, write_quality
+    from fer_data.tables import read_metadata
+
+    opened = read(manifest)
+    out = out or opened.root / f"audit/{opened.name}.quality.parquet"
+    configuration = resolve(QualityConfig, config, settings or ())
+    path = write_quality(opened, configuration, out, replace=replace, reporter=reporter(as_json))
+    counts = read_metadata(path)["counts"]
+    lines = [f"{issue.replace('_', ' ')}: {count:,}" for issue, count in counts.items()]
+    say(as_json, counts, lines, [path], [f"fer describe {short(manifest)}"])
 
 
 @app.command(no_args_is_help=True)
@@ -146,67 +199,37 @@ def log(manifest: ManifestArgument, as_json: JsonOption = False) -> None:
 
 @app.command(no_args_is_help=True)
 def duplicates(
-    manifest: ManifestArgument,
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST…", help="one, or several searched together")],
+    exact: Annotated[bool, typer.Option("--exact", help="identical pictures only")] = False,
     out: Annotated[Path | None, typer.Option(help="table; default audit/<name>.duplicates.parquet")] = None,
-    replace: ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Identical pictures: groups, leaks across splits, conflicting labels."""
-    from fer_data.duplicates import find_duplicates, write_duplicates
-
-    opened = read(manifest)
-    report = find_duplicates(opened)
-    path = write_duplicates(
-        opened, report, out or opened.root / f"audit/{opened.name}.duplicates.parquet", replace=replace
-    )
-    say(as_json, report.summary(), [report.sentence()], [path])
-
-
-@app.command(no_args_is_help=True)
-def balance(
-    manifest: ManifestArgument,
-    out: Annotated[Path | None, typer.Option(help="plan; default plans/<name>.yaml")] = None,
-    labels: Annotated[str | None, typer.Option(help="disgust,fear: the labels to fill; default all")] = None,
-    occlusion: Annotated[
-        str | None, typer.Option(help="none,mask,sunglasses: shared among the faces asked for")
-    ] = None,
-    light: Annotated[str | None, typer.Option(help="normal,low: shared among the faces asked for")] = None,
     config: ConfigOption = None,
     settings: SetOption = None,
     replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What is missing per (label, occlusion, light): a plan for `fer generate`."""
-    from fer_data import balance as room
+    """Identical and nearly identical pictures: groups, leaks across splits, conflicting labels."""
     from fer_data.configuration import resolve
+    from fer_data.duplicates import find_duplicates, write_duplicates
+    from fer_data.near_duplicates import NearDuplicateConfig, find_near_duplicates
 
-    opened = read(manifest)
-    lists = {"labels": labels, "occlusions": occlusion, "lights": light}
-    given = {key: text.split(",") if text else None for key, text in lists.items()}
-    plan = room.make_plan(opened, resolve(room.BalanceConfig, config, settings or (), **given))
-    path = room.write_plan(plan, out or opened.root / f"plans/{opened.name}.yaml", replace=replace)
-    asked = sum(cell.count for cell in plan.cells)
-    cells = sum(cell.count > 0 for cell in plan.cells)
-    lines = [f"{asked:,} faces in {cells} cells"]
-    following = [f"fer train-generator diffusion {short(manifest)}", f"fer generate {short(path)} --checkpoint …"]
-    say(as_json, {"asked": asked, "cells": cells}, lines, [path], following)
-
-
-@app.command(no_args_is_help=True)
-def merge(
-    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST…", help="real first, then synthetic")],
-    out: Annotated[Path, typer.Option(help="the manifest to write")],
-    plan: Annotated[Path | None, typer.Option(help="take no more synthetic faces than it asks for")] = None,
-    replace: ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """One manifest out of several: groups recomputed, licences combined, synthetic faces checked for leaks."""
-    from fer_data import merging
-    from fer_data.balance import read_plan
-    from fer_data.manifest import describe_counts
-
-    merged = merging.merge(
-        [read(path) for path in manifests], out, plan=read_plan(plan) if plan else None, replace=replace
-    )
-    lines = describe_counts(merged.metadata).splitlines()
-    say(as_json, merged.metadata["counts"], lines, [merged.path], [f"fer train {short(out)}"])
+    opened = [read(path) for path in manifests]
+    first = opened[0]
+    out = out or first.root / f"audit/{first.name}.duplicates.parquet"
+    if exact:
+        if len(opened) > 1:
+            raise FerError("--exact takes one manifest; merge them, or leave --exact out")
+        report = find_duplicates(first)
+        path = write_duplicates(first, report, out, replace=replace)
+        return say(as_json, report.summary(), [report.sentence()], [path])
+    refuse_existing(out, replace=replace)
+    configuration = resolve(NearDuplicateConfig, config, settings or ())
+    near = find_near_duplicates(opened, configuration, reporter(as_json))
+    path = near.write(out, replace=replace)
+    lines = [near.exact.sentence(), near.together.sentence("the same photograph", "the same photograph as")]
+    pairs = near.pairs_to_look_at(5)
+    lines += [f"look at {pair.a} and {pair.b} (similarity {pair.score:.3f})" for pair in pairs.itertuples()]
+    following = [
+        f"fer split {short(manifests[0])} --links {short(path)} --out …",
+        f"fer describe {short(manifests[0])}",
+    ]
+    return say(as_json, near.summary(), lines, [path], following)

@@ -5,6 +5,7 @@ is a cell of its own.
 """
 
 import itertools
+import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping
@@ -12,9 +13,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+from fer_data.attributes import attributes
+from fer_data.columns import word_codes
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import LIGHTS, OCCLUSIONS
@@ -138,24 +142,30 @@ def fulfilment(plan: Plan, manifest: Manifest) -> pd.DataFrame:
 def conditions(manifest: Manifest, rows: NDArray[np.bool_]) -> pd.DataFrame:
     """Label, occlusion and light of some rows, object columns with None where unknown, index 0..M-1."""
     facts = manifest.facts(["occlusion", "light"], rows)
-    facts.insert(0, "label", manifest.frame["label"].to_numpy()[rows])
+    facts.insert(0, "label", manifest.table["label"].filter(pa.array(rows)).cast(pa.string()).to_pandas())
     facts = facts.astype(object)
     return facts.where(facts.notna(), None)
 
 
 def count_cells(manifest: Manifest) -> dict[Key, Faces]:
     """Labelled training faces, repeats counted, of every cell that has any."""
-    frame = manifest.frame
-    rows = ((frame["split"] == "train") & frame["label"].notna()).to_numpy(dtype=bool)
-    faces = conditions(manifest, rows)
-    faces["total"] = frame["repeat"].to_numpy()[rows].astype(np.int64)
-    faces["synthetic"] = faces["total"].where((frame["origin"] == "synthetic").to_numpy()[rows], 0)
-    sums = faces.groupby(list(CELL), dropna=False, sort=False)[["total", "synthetic"]].sum()
-    keys = [tuple(None if pd.isna(word) else str(word) for word in key) for key in sums.index]
+    table = manifest.table
+    rows = (word_codes(table["split"], ("train",)) == 0) & (word_codes(table["label"], manifest.labels) >= 0)
+    coded = attributes(manifest, CELL)
+    words = [(None, *values) for _, values in coded]
+    shape = tuple(len(known) for known in words)
+    cells = np.ravel_multi_index([codes[rows] + 1 for codes, _ in coded], shape)
+    faces = table["repeat"].to_numpy()[rows]
+    made = word_codes(table["origin"], ("synthetic",))[rows] == 0
+    total, synthetic = (
+        np.bincount(cells, weights=weights, minlength=math.prod(shape)) for weights in (faces, faces * made)
+    )
     counted: dict[Key, Faces] = {}
-    for (label, occlusion, light), (total, synthetic) in zip(keys, sums.to_numpy(), strict=True):
-        if total:
-            counted[str(label), occlusion, light] = Faces(int(total), int(synthetic))
+    for cell in np.flatnonzero(total):
+        label, occlusion, light = (
+            known[place] for known, place in zip(words, np.unravel_index(cell, shape), strict=True)
+        )
+        counted[str(label), occlusion, light] = Faces(int(total[cell]), int(synthetic[cell]))
     return counted
 
 

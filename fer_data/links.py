@@ -5,7 +5,7 @@ sample_id of the component, so that the same samples get the same id wherever th
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fer_data import tables
+from fer_data.columns import equal_rows, mixed, rows_among, shared_values, word_codes
 from fer_data.errors import FerError
-from fer_data.manifest import Manifest
+from fer_data.manifest import SPLITS, Manifest
+from fer_data.together import Together, same_persons, same_pictures
 
 HELD_OUT_SPLITS = ("val", "test")
 
@@ -27,12 +29,14 @@ def exact_twins(manifest: Manifest) -> pd.DataFrame:
         Columns sample_id, pixel_sha256 and twin_group (int64, from the picture's hash and so the same in
         every manifest); in manifest order, the index holds row positions 0..N-1 of the manifest.
     """
-    hashes = _picture_hashes(manifest)
-    twins = hashes[hashes.duplicated(keep=False) & hashes.notna()]
+    rows = np.sort(same_pictures(manifest).rows)
+    mask = np.zeros(len(manifest), dtype=bool)
+    mask[rows] = True
+    twins = manifest.facts(["pixel_sha256"], mask)["pixel_sha256"].set_axis(rows)
     leading = b"".join(bytes.fromhex(digest[:16]) for digest in twins)
     return pd.DataFrame(
         {
-            "sample_id": manifest.frame["sample_id"].to_numpy()[twins.index],
+            "sample_id": manifest.table["sample_id"].take(pa.array(rows)).to_pandas().to_numpy(),
             "pixel_sha256": twins,
             "twin_group": np.frombuffer(leading, dtype=">i8").astype(np.int64),
         },
@@ -46,19 +50,19 @@ def twins_across(manifest: Manifest, of: str, others: Sequence[str]) -> NDArray[
     Returns:
         bool [N] over the manifest's rows; False for every row outside `of`.
     """
-    hashes = _picture_hashes(manifest)
-    split = manifest.frame["split"].reset_index(drop=True)
-    elsewhere = hashes[split.isin(list(others))].dropna().unique()
-    return ((split == of) & hashes.isin(elsewhere)).to_numpy(dtype=bool)
+    twins = same_pictures(manifest)
+    split = word_codes(manifest.table["split"], (of, *others))[twins.rows]
+    elsewhere = np.zeros(int(twins.codes.max(initial=-1)) + 1, dtype=bool)
+    elsewhere[twins.codes[(split > 0) & (split <= len(others))]] = True
+    found = np.zeros(len(manifest), dtype=bool)
+    found[twins.rows[(split == 0) & elsewhere[twins.codes]]] = True
+    return found
 
 
 def identity_edges(
     sample_ids: Sequence[str], pixel_sha256: Sequence[str | None], subject_id: Sequence[str | None]
 ) -> NDArray[np.int64]:
     """Links between rows with the same picture and between rows that show the same person.
-
-    A subject is known by its id within its source (the part of the sample_id before the first "/"): two
-    datasets may both call a person "S005". Nulls link nothing.
 
     Args:
         sample_ids: N ids.
@@ -68,11 +72,8 @@ def identity_edges(
     Returns:
         int64 [E, 2], pairs of row positions; each set of k equal rows is linked by a chain of k - 1 edges.
     """
-    persons = np.empty(len(sample_ids), dtype=object)
-    for row, (sample_id, subject) in enumerate(zip(sample_ids, subject_id, strict=True)):
-        if pd.notna(subject):
-            persons[row] = (sample_id.partition("/")[0], subject)
-    return np.concatenate([_chains(np.array(pixel_sha256, dtype=object)), _chains(persons)])
+    ids, pictures, subjects = (_strings(values) for values in (sample_ids, pixel_sha256, subject_id))
+    return np.concatenate([_chains(Together(*equal_rows(pictures))), _chains(same_persons(ids, subjects))])
 
 
 def group_ids(sample_ids: Sequence[str], edges: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -92,18 +93,71 @@ def group_ids(sample_ids: Sequence[str], edges: NDArray[np.int64]) -> NDArray[np
     order = joined[pc.sort_indices(pa.array([ids[row] for row in joined], pa.string())).to_numpy()]
     smallest[roots[order[::-1]]] = order[::-1]  # where indices repeat, the last assignment, the smallest id, stays
     named = np.flatnonzero(roots == np.arange(len(ids)))
-    digests = b"".join(hashlib.sha256(ids[row].encode()).digest()[:8] for row in smallest[named])
     names = np.empty(len(ids), dtype=np.int64)
-    names[named] = np.frombuffer(digests, dtype=">i8")
+    names[named] = _names([ids[row] for row in smallest[named]])
     return names[roots]
+
+
+def joined_groups(
+    groups: NDArray[np.int64], sample_ids: pa.ChunkedArray, links: Iterable[Together]
+) -> NDArray[np.int64]:
+    """Groups that links have joined further.
+
+    Only what is joined gets a new name, that of its smallest sample_id: the cost is that of the rows concerned.
+
+    Args:
+        groups: int64 [N], the group of every row so far.
+        sample_ids: N ids.
+        links: rows that must share a group.
+
+    Returns:
+        int64 [N].
+    """
+    pairs = [np.empty((2, 0), dtype=np.int64)]
+    for rows, codes in links:
+        own = groups[rows]
+        one = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+        one[codes] = own  # any one of the groups that belong together stands for them
+        different = one[codes] != own
+        pairs.append(np.stack([one[codes[different]], own[different]]))
+    ends = np.concatenate(pairs, axis=1)
+    if not ends.shape[1]:
+        return groups.copy()
+    names, places = np.unique(ends, return_inverse=True)
+    roots = _components(len(names), places.reshape(2, -1).T)
+    rows = rows_among(groups, names)
+    component = roots[np.searchsorted(names, groups[rows])]
+    ids = sample_ids.take(pa.array(rows))
+    order = pc.sort_indices(ids).to_numpy()
+    first = order[np.unique(component[order], return_index=True)[1]]
+    named = np.empty(len(names), dtype=np.int64)
+    named[np.unique(component)] = _names(ids.take(pa.array(first)).to_pylist())
+    joined = groups.copy()
+    joined[rows] = named[component]
+    return joined
 
 
 def crossing_groups(manifest: Manifest) -> NDArray[np.bool_]:
     """Rows, bool [N], whose group also has members in another split; rows without a split cross nothing."""
-    frame = manifest.frame.reset_index(drop=True)
-    splits = frame.drop_duplicates(["group_id", "split"]).dropna(subset=["split"])
-    crossing = splits["group_id"][splits["group_id"].duplicated()].unique()
-    return (frame["group_id"].isin(crossing) & frame["split"].notna()).to_numpy(dtype=bool)
+    groups = manifest.table["group_id"].to_numpy()
+    rows = shared_values(groups, mixed(groups))
+    mask = np.zeros(len(manifest), dtype=bool)
+    mask[crossing_rows(groups, word_codes(manifest.table["split"], SPLITS), rows)] = True
+    return mask
+
+
+def crossing_rows(groups: NDArray[np.int64], split: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the rows that share their group with others, int64 [M], those whose group lies in two splits.
+
+    Args:
+        groups: int64 [N].
+        split: int32 [N], -1 for none.
+        rows: int64 [M], as `columns.shared_values(groups, …)` finds them.
+    """
+    rows = rows[split[rows] >= 0]
+    found = pd.DataFrame({"group": groups[rows], "split": split[rows]}).drop_duplicates()
+    crossing = found["group"][found["group"].duplicated()].unique()
+    return rows[np.isin(groups[rows], crossing)]
 
 
 def refuse_seen_groups(manifest: Manifest) -> None:
@@ -116,12 +170,13 @@ def refuse_seen_groups(manifest: Manifest) -> None:
     Raises:
         FerError: a seen group has members in val or test, or a generation does not tell what was seen.
     """
-    frame = manifest.frame
-    held_out = frame[frame["split"].isin(HELD_OUT_SPLITS)]
-    here = pd.Index(frame["sample_id"])
-    current = frame["group_id"].to_numpy()
-    for name, store in manifest.stores.items():
-        generation = store.info["generation"]
+    generations = {name: store.info["generation"] for name, store in manifest.stores.items()}
+    if not any(generations.values()):
+        return
+    ids, current = manifest.table["sample_id"], manifest.table["group_id"].to_numpy()
+    split = word_codes(manifest.table["split"], HELD_OUT_SPLITS)
+    held_out = np.flatnonzero((split >= 0) & (split < len(HELD_OUT_SPLITS)))
+    for name, generation in generations.items():
         if not generation:
             continue
         if not generation.get("seen"):
@@ -130,28 +185,35 @@ def refuse_seen_groups(manifest: Manifest) -> None:
                 "found none; generate the faces again"
             )
         table, _ = tables.read_table(manifest.root / generation["seen"], columns=["sample_id", "group_id"])
-        place = here.get_indexer(pd.Index(table["sample_id"].to_pandas()))
-        then = table["group_id"].to_numpy()
-        leaked = held_out[held_out["group_id"].isin(np.where(place >= 0, current[place], then))]
+        seen = pc.fill_null(pc.index_in(table["sample_id"].cast(pa.string()), value_set=ids), -1).to_numpy()
+        seen_groups = np.where(seen >= 0, current[seen], table["group_id"].to_numpy())
+        leaked = held_out[np.isin(current[held_out], seen_groups)]
         if len(leaked):
-            first = ", ".join(leaked["sample_id"].head(3))
+            first = ", ".join(ids.take(pa.array(leaked[:3])).to_pylist())
             raise FerError(
                 f"{manifest.path}: expected that the generator of {name} saw no group of val or test, found "
-                f"{len(leaked)} rows in {leaked['group_id'].nunique()} such groups (first: {first}); train "
+                f"{len(leaked)} rows in {len(np.unique(current[leaked]))} such groups (first: {first}); train "
                 "the generator on this manifest's training split, or leave its faces out"
             )
 
 
-def _picture_hashes(manifest: Manifest) -> "pd.Series[str]":
-    return manifest.facts(["pixel_sha256"])["pixel_sha256"].reset_index(drop=True)
+def _strings(values: Sequence[str | None] | pa.ChunkedArray) -> pa.ChunkedArray:
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    return pa.chunked_array([pa.array(list(values), pa.string(), from_pandas=True)])
 
 
-def _chains(keys: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Edges int64 [E, 2] that chain the positions of equal, non-null keys."""
-    codes, _ = pd.factorize(keys)
-    order = np.argsort(codes, kind="stable")
-    equal = (codes[order[1:]] == codes[order[:-1]]) & (codes[order[1:]] >= 0)
-    return np.stack([order[:-1][equal], order[1:][equal]], axis=1).astype(np.int64)
+def _chains(together: Together) -> NDArray[np.int64]:
+    """Edges int64 [E, 2] that chain the rows that belong together."""
+    order = np.argsort(together.codes, kind="stable")
+    equal = together.codes[order[1:]] == together.codes[order[:-1]]
+    rows = together.rows[order]
+    return np.stack([rows[:-1][equal], rows[1:][equal]], axis=1)
+
+
+def _names(sample_ids: Iterable[str]) -> NDArray[np.int64]:
+    digests = b"".join(hashlib.sha256(sample_id.encode()).digest()[:8] for sample_id in sample_ids)
+    return np.frombuffer(digests, dtype=">i8").astype(np.int64)
 
 
 def _components(count: int, edges: NDArray[np.int64]) -> NDArray[np.int64]:

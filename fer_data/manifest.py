@@ -1,11 +1,13 @@
-"""Which samples, labelled how. The contract that every room meets: read this file first.
+"""Which samples, labelled how. The contract that every room meets: read this file first, then `rows.py`.
 
 A manifest is one narrow, immutable Parquet file `manifests/<name>.parquet`. Its metadata (schema version, label
 set, parents by hash, command, configuration, code version, counts, licence) lies in the Parquet footer, which is
-authoritative; `<name>.json` beside it is a rendering for people.
+authoritative; `<name>.json` beside it is a rendering for people. Its rows are an Arrow table (`table`), which
+carries ten million of them, and the same as a pandas frame (`frame`) for what looks at few.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,31 +20,41 @@ from numpy.typing import NDArray
 
 from fer_data import store as stores
 from fer_data import tables
+from fer_data.columns import value_codes, word_codes
 from fer_data.errors import FerError
 from fer_data.expressions import label_names
-from fer_data.files import sha256_file, write_json
-from fer_data.project import project_root
+from fer_data.files import refuse_existing, sha256_file, write_json
+from fer_data.gathering import facts_by_store, gathered
+from fer_data.project import project_root, relative
+from fer_data.rows import ORIGINS, SCHEMA, SPLITS, WORDS, as_frame, as_table, counts, new_rows, structural_faults
+from fer_data.tensor_cache import cached_pictures
+
+__all__ = [
+    "ORIGINS",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "SPLITS",
+    "Manifest",
+    "counts",
+    "derive",
+    "describe_counts",
+    "lineage",
+    "manifest_path",
+    "new_rows",
+    "read",
+    "require_valid",
+    "structural_faults",
+    "validate",
+    "write",
+]
 
 SCHEMA_VERSION = 1
-SCHEMA = pa.schema(
-    [
-        pa.field("sample_id", pa.string(), nullable=False),  # "<source>/<key>", unique, stable
-        pa.field("store", pa.string(), nullable=False),  # path of the store, relative to the project
-        pa.field("store_row", pa.int64(), nullable=False),
-        pa.field("label", pa.string()),  # a name of the manifest's label set, or null
-        pa.field("target", pa.list_(pa.float32())),  # soft label over the set; null means one-hot
-        # source · votes:<rule> · decision:<consensus> · policy:<name> · generated
-        pa.field("label_origin", pa.string(), nullable=False),
-        pa.field("split", pa.string()),  # train, val, test or null
-        pa.field("fold", pa.int16()),
-        pa.field("group_id", pa.int64(), nullable=False),  # samples that must share a split
-        pa.field("origin", pa.string(), nullable=False),  # real, derived, synthetic
-        pa.field("weight", pa.float32(), nullable=False),
-        pa.field("repeat", pa.int32(), nullable=False),
-    ]
-)
-SPLITS = ("train", "val", "test")
-ORIGINS = ("real", "derived", "synthetic")
+# Words are dictionaries in the file anyway; ids and hashes gain nothing from one, rows in order become differences.
+_LAYOUT = {
+    "use_dictionary": [*WORDS, "weight", "repeat"],
+    "column_encoding": {"store_row": "DELTA_BINARY_PACKED"},
+    "store_schema": False,
+}
 
 
 @dataclass(frozen=True)
@@ -51,16 +63,26 @@ class Manifest:
 
     Attributes:
         path: its Parquet file.
-        frame: its rows, one pandas column per field of SCHEMA.
+        rows: its rows as they were given; `table` and `frame` are the same in the two forms.
         metadata: the footer.
     """
 
     path: Path
-    frame: pd.DataFrame
+    rows: pd.DataFrame | pa.Table
     metadata: Mapping[str, Any]
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self.rows)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows in Arrow, the columns of SCHEMA, words as dictionary arrays."""
+        return as_table(self.rows)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows in pandas, one column per field of SCHEMA."""
+        return self.rows if isinstance(self.rows, pd.DataFrame) else as_frame(self.table)
 
     @property
     def name(self) -> str:
@@ -88,28 +110,42 @@ class Manifest:
     @cached_property
     def stores(self) -> dict[str, stores.Store]:
         """The stores that rows point to, opened."""
-        return {name: stores.Store(self.root / name, self.root) for name in sorted(self.frame["store"].unique())}
+        return {name: stores.Store(self.root / name, self.root) for name in value_codes(self.table["store"])[1]}
 
     def facts(self, columns: Sequence[str], rows: NDArray[np.bool_] | None = None) -> pd.DataFrame:
         """Facts of the rows (all, or those of a boolean mask), aligned with them: same order, index 0..N-1."""
-        frame = self.frame if rows is None else self.frame[rows]
-        frame = frame.reset_index(drop=True)
-        parts = []
-        for name, part in frame.groupby("store", sort=False):
-            table: pd.DataFrame = self.stores[str(name)].facts(columns).to_pandas(maps_as_pydicts="strict")
-            found = table.iloc[part["store_row"].to_numpy()]
-            parts.append(found.set_index(part.index))
-        if not parts:
-            return pd.DataFrame({column: [] for column in columns})
-        facts: pd.DataFrame = pd.concat(parts).sort_index()
-        return facts
+        frame: pd.DataFrame = self.facts_table(columns, rows).to_pandas(maps_as_pydicts="strict")
+        return frame
+
+    def facts_table(self, columns: Sequence[str], rows: NDArray[np.bool_] | None = None) -> pa.Table:
+        """Facts of the rows in Arrow, aligned with them.
+
+        Raises:
+            FerError: a row points outside its store.
+        """
+        return gathered(self.facts_by_store(columns, rows), columns)
+
+    def facts_by_store(
+        self, columns: Sequence[str], rows: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+        """Facts of one store after the other, so that no more than one need lie in memory.
+
+        Yields:
+            Positions among the rows asked for, int64 [M], ascending, and the facts of these, M rows.
+
+        Raises:
+            FerError: a row points outside its store.
+        """
+        table = self.table.select(["store", "store_row"])
+        return facts_by_store(table if rows is None else table.filter(pa.array(rows)), self.stores, columns, self.path)
 
     def pictures(self, size_px: int, channels: int, rows: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """Pictures of the rows, uint8 [N, channels, size_px, size_px]."""
-        frame = self.frame if rows is None else self.frame[rows]
-        return stores.stored_pictures(
-            frame["store"].tolist(), frame["store_row"].to_numpy(), self.root, size_px, channels
-        )
+        table = self.table.select(["store", "store_row"])
+        if rows is not None:
+            table = table.filter(pa.array(rows))
+        store_rows = table["store_row"].to_numpy()
+        return cached_pictures(self.stores, table["store"], store_rows, self.root, size_px, channels)
 
     def votes_labels(self) -> tuple[str, ...]:
         """Names of the counts in the `votes` fact; empty where no store has votes."""
@@ -132,19 +168,20 @@ def read(path: str | Path) -> Manifest:
         FerError: missing, not a manifest, of a newer schema, or with other columns than SCHEMA.
     """
     path = manifest_path(path)
-    table, metadata = tables.read_table(path, kind="manifest")
+    metadata = tables.read_metadata(path, kind="manifest")
     if metadata["schema_version"] != SCHEMA_VERSION:
         raise FerError(
             f"{path}: expected schema version {SCHEMA_VERSION}, found {metadata['schema_version']}; "
             "open it with the version of fer-data-studio that wrote it"
         )
+    table, _ = tables.read_table(path, kind="manifest", dictionaries=WORDS)
     if table.schema.names != SCHEMA.names:
         raise FerError(f"{path}: expected the columns {SCHEMA.names}, found {table.schema.names}; make it again")
-    return Manifest(path.resolve(), table.to_pandas(), metadata)
+    return Manifest(path.resolve(), as_table(table), metadata)
 
 
 def write(
-    frame: pd.DataFrame,
+    rows: pd.DataFrame | pa.Table,
     out: str | Path,
     *,
     label_set: str,
@@ -152,6 +189,7 @@ def write(
     licence: Mapping[str, Any],
     parents: Mapping[str, str] | None = None,
     configuration: Mapping[str, Any] | None = None,
+    changed: Collection[str] = tuple(SCHEMA.names),
     replace: bool = False,
     **metadata: Any,
 ) -> Manifest:
@@ -159,18 +197,21 @@ def write(
 
     Args:
         parents: path as written in messages → SHA-256 of the manifests and tables this one was made from.
+        changed: the columns to validate; name fewer only where the others were read from a manifest.
         metadata: further entries of the footer.
 
     Raises:
-        FerError: `out` exists and `replace` is false, or a row breaks a rule of `faults`.
+        FerError: `out` exists and `replace` is false, or a row breaks a rule of `structural_faults`.
     """
     out = manifest_path(out)
+    refuse_existing(out, replace=replace)
     label_names(label_set)
-    found = structural_faults(frame, label_set)
+    found = structural_faults(rows, label_set, changed)
     if found:
         raise FerError(
             f"{out} was not written: {found[0]}" + (f" (and {len(found) - 1} more faults)" if found[1:] else "")
         )
+    table = as_table(rows)
     facts = tables.provenance(
         "manifest",
         command,
@@ -178,86 +219,49 @@ def write(
         label_set=label_set,
         parents=dict(parents or {}),
         configuration=dict(configuration or {}),
-        counts=counts(frame, label_set),
+        counts=counts(table, label_set),
         licence=dict(licence),
         **metadata,
     )
-    tables.write_table(out, pa.Table.from_pandas(frame, SCHEMA, preserve_index=False), facts, replace=replace)
+    tables.write_table(out, table, facts, replace=replace, **_LAYOUT)
     write_json(out.with_suffix(".json"), facts)
-    return read(out)
+    return Manifest(out.resolve(), table, json.loads(json.dumps(facts, default=str)))
 
 
-def counts(frame: pd.DataFrame, label_set: str) -> dict[str, Any]:
-    """Rows per split and label, as nested dicts; unlabelled rows under "unlabelled", no split under "none"."""
-    split = frame["split"].fillna("none")
-    label = frame["label"].fillna("unlabelled")
-    order = [name for name in (*label_names(label_set), "unlabelled") if (label == name).any()]
-    return {
-        "rows": len(frame),
-        "synthetic": int((frame["origin"] == "synthetic").sum()),
-        "splits": {
-            name: {key: int(((split == name) & (label == key)).sum()) for key in order}
-            for name in (*SPLITS, "none")
-            if (split == name).any()
-        },
-    }
+def derive(
+    source: Manifest,
+    table: pa.Table,
+    out: str | Path,
+    *,
+    command: str,
+    configuration: Mapping[str, Any],
+    changed: Collection[str] = (),
+    parents: Mapping[str, str] | None = None,
+    replace: bool = False,
+    **metadata: Any,
+) -> Manifest:
+    """Write rows of one manifest, each at most once, as another: its label set and licence, itself as the parent.
 
+    Args:
+        table: the rows, columns of SCHEMA as in `source.table`.
+        changed: the columns whose values differ; the others were validated when `source` was written.
+        parents: further parents, as `write` takes them.
 
-def new_rows(count: int, **columns: Any) -> pd.DataFrame:
-    """Rows with every column of SCHEMA: those given, the rest at their defaults (real, weight 1, repeat 1)."""
-    defaults: dict[str, Any] = {
-        "label": None,
-        "target": None,
-        "label_origin": "source",
-        "split": None,
-        "fold": None,
-        "origin": "real",
-        "weight": np.float32(1),
-        "repeat": np.int32(1),
-    }
-    values = {**defaults, **columns}
-    index = pd.RangeIndex(count)
-
-    def column(value: Any) -> "pd.Series[Any]":
-        if value is None or isinstance(value, str | int | float | np.generic):
-            return pd.Series([value] * count, index=index)
-        return pd.Series(value).set_axis(index)
-
-    return pd.DataFrame({name: column(values[name]) for name in SCHEMA.names})
-
-
-def structural_faults(frame: pd.DataFrame, label_set: str) -> list[str]:
-    """Every rule of a manifest's own columns that its rows break, each with its count and first ids."""
-    labels = label_names(label_set)
-    faults = []
-
-    def fault(broken: "pd.Series[bool]", rule: str) -> None:
-        if broken.any():
-            ids = ", ".join(map(str, frame.loc[broken, "sample_id"].head(3)))
-            faults.append(f"{int(broken.sum())} rows: {rule} (first: {ids})")
-
-    missing = [name for name in SCHEMA.names if name not in frame.columns]
-    if missing:
-        return [f"columns are missing: {', '.join(missing)}"]
-    for field in SCHEMA:
-        if not field.nullable:
-            fault(frame[field.name].isna(), f"{field.name} is null")
-    fault(frame["sample_id"].duplicated(keep=False), "sample_id is not unique")
-    fault(frame["label"].notna() & ~frame["label"].isin(labels), f"label is not in {label_set}")
-    fault(frame["split"].notna() & ~frame["split"].isin(SPLITS), f"split is not one of {', '.join(SPLITS)}")
-    fault(~frame["origin"].isin(ORIGINS), f"origin is not one of {', '.join(ORIGINS)}")
-    fault((frame["origin"] == "synthetic") & (frame["split"] != "train"), "synthetic rows must be in train")
-    fault(~(frame["weight"] >= 0), "weight is negative or not a number")
-    fault(frame["repeat"] < 0, "repeat is negative")
-    soft = frame["target"].notna()
-    if soft.any():
-        sums = frame.loc[soft, "target"].map(
-            lambda target: len(target) == len(labels) and abs(float(np.sum(target)) - 1) < 1e-3 and min(target) >= 0
-        )
-        bad = pd.Series(False, index=frame.index)
-        bad[soft] = ~sums.astype(bool)
-        fault(bad, f"target is not {len(labels)} probabilities that sum to 1")
-    return faults
+    Raises:
+        FerError: as `write`.
+    """
+    return write(
+        table,
+        out,
+        label_set=source.label_set,
+        command=command,
+        licence=source.metadata["licence"],
+        parents={relative(source.path, source.root): source.sha256, **(parents or {})},
+        configuration=configuration,
+        changed=changed,
+        replace=replace,
+        **metadata,
+    )
 
 
 def validate(manifest: Manifest, *, full: bool = False) -> list[str]:
@@ -266,20 +270,23 @@ def validate(manifest: Manifest, *, full: bool = False) -> list[str]:
     Returns:
         One sentence per kind of fault, with counts and the first ids; empty where all is well.
     """
-    faults = structural_faults(manifest.frame, manifest.label_set)
-    for name, rows in manifest.frame.groupby("store"):
+    faults = structural_faults(manifest.table, manifest.label_set)
+    codes, names = value_codes(manifest.table["store"])
+    store_rows = manifest.table["store_row"].to_numpy()
+    synthetic = word_codes(manifest.table["origin"], ("synthetic",)) == 0
+    for code, name in enumerate(names):
+        own = codes == code
         try:
-            store = stores.Store(manifest.root / str(name), manifest.root)
+            store = stores.Store(manifest.root / name, manifest.root)
             faults += store.check(full=full)
         except FerError as error:
-            faults.append(f"{len(rows)} rows: {error}")
+            faults.append(f"{np.count_nonzero(own)} rows: {error}")
             continue
-        outside = (rows["store_row"] < 0) | (rows["store_row"] >= len(store))
-        if outside.any():
-            faults.append(
-                f"{int(outside.sum())} rows point outside {name} (first: {rows.loc[outside, 'sample_id'].iloc[0]})"
-            )
-        if (rows["origin"] == "synthetic").any() and not store.info["generation"]:
+        outside = np.flatnonzero(own & ((store_rows < 0) | (store_rows >= len(store))))
+        if len(outside):
+            first = manifest.table["sample_id"][int(outside[0])]
+            faults.append(f"{len(outside)} rows point outside {name} (first: {first})")
+        if (own & synthetic).any() and not store.info["generation"]:
             faults.append(f"{name}: synthetic rows, but the store tells no generation; generate them again")
     return faults
 

@@ -2,8 +2,9 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from fer_data.sources import Source
 from fer_data.store import ARROW, Store
 from fer_data.views import View, look
 
+_SMALL_BYTES = 1 << 16
 _TOGETHER = 32  # samples that one thread takes at a time
 _BATCH_ROWS, _BATCH_BYTES = 8192, 32 << 20  # pictures of one Arrow batch, whichever is reached first
 _IMAGE = pa.schema(
@@ -115,7 +117,14 @@ class StoreWriter:
         def take(batch: list[Sample]) -> list[tuple[Sample, _Picture | FerError]]:
             return [(sample, self._take_or_error(sample)) for sample in batch]
 
-        for batch in ordered_map(take, batched(samples, _TOGETHER)):
+        samples = iter(samples)
+        first = next(samples, None)
+        if first is None:
+            return
+        # Small pixels are stored sooner than two threads have handed Python's lock to and fro.
+        small = isinstance(first.image, np.ndarray) and first.image.nbytes <= _SMALL_BYTES
+        on_cores: Callable[..., Iterator[list[tuple[Sample, _Picture | FerError]]]] = map if small else ordered_map
+        for batch in on_cores(take, batched(itertools.chain([first], samples), _TOGETHER)):
             for sample, picture in batch:
                 yield sample, picture if isinstance(picture, FerError) else self._append(sample, picture)
 

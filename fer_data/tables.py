@@ -40,8 +40,13 @@ def provenance(kind: str, command: str, **facts: Any) -> dict[str, Any]:
     }
 
 
-def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any], *, replace: bool = False) -> Path:
+def write_table(
+    path: Path, table: pa.Table, metadata: Mapping[str, Any], *, replace: bool = False, **layout: Any
+) -> Path:
     """Write a table in one rename, `metadata` (JSON-able) in the Parquet footer.
+
+    Args:
+        layout: how columns lie in the file, as `pyarrow.parquet.write_table` takes it.
 
     Raises:
         FerError: `path` exists and `replace` is false.
@@ -49,37 +54,58 @@ def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any], *, rep
     refuse_existing(path, replace=replace)
     text = json.dumps(dict(metadata), ensure_ascii=False, default=str).encode()
     with atomic_file(path) as partial:
-        pq.write_table(table.replace_schema_metadata({_KEY: text}), partial, compression="zstd")
+        table = table.replace_schema_metadata(None)
+        with pq.ParquetWriter(partial, table.schema, compression="zstd", **layout) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({_KEY: text})
     return path
 
 
 def read_table(
-    path: Path, *, kind: str | None = None, columns: Sequence[str] | None = None
+    path: Path,
+    *,
+    kind: str | None = None,
+    columns: Sequence[str] | None = None,
+    dictionaries: Sequence[str] = (),
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Read a table and its metadata.
+
+    Args:
+        columns: names to read, in this order; None reads all.
+        dictionaries: columns of few distinct strings, to come as dictionary arrays.
 
     Raises:
         FerError: the file is missing, is not Parquet, was not written by this tool, or is of another kind.
     """
-    if not path.is_file():
-        raise FerError(f"{path} is missing; expected a Parquet table, check the path")
+    metadata = read_metadata(path, kind=kind)
     try:
-        table = pq.read_table(path, columns=list(columns) if columns is not None else None)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise FerError(
-            f"{path}: expected a Parquet table, found {str(error).splitlines()[0]!r}; make it again"
-        ) from None
-    raw = (table.schema.metadata or {}).get(_KEY)
-    if raw is None:
-        raise FerError(f"{path}: a Parquet file, but not one that fer-data-studio wrote; import it first")
-    metadata = json.loads(raw)
-    if kind is not None and metadata.get("kind") != kind:
-        raise FerError(f"{path}: expected a table of kind {kind!r}, found {metadata.get('kind')!r}")
+        table = pq.read_table(
+            path, columns=list(columns) if columns is not None else None, read_dictionary=list(dictionaries)
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(path, error) from None
     return table, metadata
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Only the metadata of a table, without its rows."""
-    table, metadata = read_table(path, columns=[])
-    del table
+def read_metadata(path: Path, *, kind: str | None = None) -> dict[str, Any]:
+    """Only the metadata of a table: the file's footer, however many rows it has.
+
+    Raises:
+        FerError: as `read_table`.
+    """
+    if not path.is_file():
+        raise FerError(f"{path} is missing; expected a Parquet table, check the path")
+    try:
+        raw = (pq.read_metadata(path).metadata or {}).get(_KEY)
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(path, error) from None
+    if raw is None:
+        raise FerError(f"{path}: a Parquet file, but not one that fer-data-studio wrote; import it first")
+    metadata: dict[str, Any] = json.loads(raw)
+    if kind is not None and metadata.get("kind") != kind:
+        raise FerError(f"{path}: expected a table of kind {kind!r}, found {metadata.get('kind')!r}")
     return metadata
+
+
+def _broken(path: Path, error: Exception) -> FerError:
+    return FerError(f"{path}: expected a Parquet table, found {str(error).splitlines()[0]!r}; make it again")

@@ -149,7 +149,7 @@ def read_votes(source: Source, name: str, usages: list[bytes | None], csv_name: 
             f"{path}: expected {len(usages):,} rows, as many as {csv_name} has, found {len(rows) - 1:,}; "
             "FER+ joins by row position, give the file that belongs to this csv"
         )
-    votes = np.empty((len(usages), len(FERPLUS_COLUMNS)), dtype=np.int32)
+    votes = []
     for row, (line, usage) in enumerate(zip(rows[1:], usages, strict=True)):
         if usage is not None and line[0].strip().encode() != usage:
             raise FerError(
@@ -162,8 +162,8 @@ def read_votes(source: Source, name: str, usages: list[bytes | None], csv_name: 
                 f"{path} row {row}: expected {len(FERPLUS_COLUMNS)} vote counts, "
                 f"found {','.join(line[2:])[:60]!r}; download the file again"
             )
-        votes[row] = counts
-    return votes
+        votes.append(counts)
+    return np.array(votes, dtype=np.int32).reshape(-1, len(FERPLUS_COLUMNS))
 
 
 def parse_counts(fields: list[str]) -> list[int] | None:

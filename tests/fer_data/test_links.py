@@ -1,14 +1,15 @@
 import hashlib
+from contextlib import nullcontext
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fer_data import links, tables
+from fer_data import links, tables, together
 from fer_data.errors import FerError
 
 
@@ -135,3 +136,41 @@ def test_the_table_of_seen_samples_must_be_there(picture_manifest):
 
 def test_stores_without_a_generation_are_not_asked(picture_manifest):
     links.refuse_seen_groups(picture_manifest([0, 0], ["fear"] * 2, ["train", "test"], group_id=[1, 1]))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_joining_groups_is_regrouping_whatever_joined_them(count, seed):
+    rng = np.random.default_rng(seed)
+    ids = [f"s/{number:02d}" for number in rng.permutation(count)]
+    rows, codes = rng.integers(0, count, count), rng.integers(0, 1 + count // 2, count)
+    former = rng.integers(0, count, (count // 3, 2))
+    groups = links.group_ids(ids, former)
+    joined = links.joined_groups(groups, pa.chunked_array([ids]), [together.Together(rows, codes)])
+    pairs = [(a, b) for a, code in zip(rows, codes, strict=True) for b in rows[codes == code]]
+    everything = np.concatenate([former, np.array(pairs).reshape(-1, 2)])
+    assert np.array_equal(joined, links.group_ids(ids, everything))
+
+
+def test_groups_that_nothing_joins_are_left_alone_and_not_shared():
+    groups = np.array([5, 7, 7])
+    ids = pa.chunked_array([["a", "b", "c"]])
+    alone = links.joined_groups(groups, ids, [together.Together(np.array([1, 2]), np.array([0, 0]))])
+    assert alone.tolist() == [5, 7, 7]
+    alone[0] = 9
+    assert groups[0] == 5
+
+
+def test_pictures_without_a_hash_are_not_the_same(picture_manifest, monkeypatch):
+    made = picture_manifest([1, 1, 2, 2], ["fear"] * 4, ["train"] * 4)
+    hashes = pa.table({"pixel_sha256": ["ab" * 32, "ab" * 32, None, None]})
+    monkeypatch.setattr(type(made), "facts_by_store", lambda *_: iter([(np.arange(4), hashes)]))
+    twins = together.same_pictures(made)
+    assert (twins.rows.tolist(), twins.codes.tolist()) == ([0, 1], [0, 0])
+
+
+def test_pictures_whose_hashes_agree_by_half_only_are_not_the_same(picture_manifest, monkeypatch):
+    made = picture_manifest([1, 2], ["fear"] * 2, ["train"] * 2)
+    halves = iter([[np.array([9, 9], np.uint64), np.array([1, 2], np.uint64)]])
+    monkeypatch.setattr(together, "hashing", lambda: nullcontext(lambda *_: next(halves)))
+    assert len(together.same_pictures(made).rows) == 0

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fer_data import manifest, tables
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
+from fer_data.rows import WORDS, target_column, target_matrix, with_columns
 
 
 def rows(**columns):
@@ -53,6 +54,8 @@ def test_round_trip(noise_manifest):
         ({"repeat": [1, -1, 1]}, "repeat is negative"),
         ({"target": [[1.0] * 7, None, None]}, "target is not 7 probabilities"),
         ({"target": [[0.5, 0.5], None, None]}, "target is not 7 probabilities"),
+        ({"target": [None, [2, -1, 0, 0, 0, 0, 0], None]}, "1 rows: target is not 7 probabilities"),
+        ({"target": [None, [1, np.nan, 0, 0, 0, 0, 0], None]}, "1 rows: target is not 7 probabilities"),
         ({"store": [None, "s", "s"]}, "store is null"),
     ],
 )
@@ -109,6 +112,60 @@ def test_pointers_must_resolve(noise_manifest):
     shutil.rmtree(opened.root / "stores")
     with pytest.raises(FerError, match="2 rows: store .* is gone"):
         manifest.require_valid(opened)
+
+
+def test_a_file_whose_rows_are_spoilt_is_told_and_its_footer_still_reads(noise_manifest):
+    opened = noise_manifest(["anger"] * 50, ["train"] * 50)
+    content = bytearray(opened.path.read_bytes())
+    start = content.find(bytes.fromhex("28b52ffd"))  # a zstd frame begins
+    content[start : start + 12] = b"\xff" * 12
+    opened.path.write_bytes(content)
+    assert tables.read_metadata(opened.path, kind="manifest")["label_set"] == "basic7"
+    with pytest.raises(FerError, match="expected a Parquet table, found .*; make it again"):
+        manifest.read(opened.path)
+
+
+def test_rows_that_point_outside_their_store_have_no_facts(noise_manifest):
+    opened = noise_manifest(["anger", "fear"], ["train", "train"])
+    for rows, found in (([0, 7], "found row 7"), ([-1, 0], "found row -1")):
+        moved = manifest.Manifest(opened.path, opened.frame.assign(store_row=rows), opened.metadata)
+        with pytest.raises(FerError, match=f"expected rows 0 to 1 of stores/noise.*{found}; see fer validate"):
+            moved.facts(["mode"])
+
+
+def test_a_manifest_derived_from_another_names_it_and_validates_what_changed(noise_manifest, project):
+    parent = noise_manifest(["anger", "fear"], ["train", "train"])
+    child = manifest.derive(
+        parent, parent.table.slice(1), project / "manifests/child", command="fer x", configuration={"a": 1},
+        parents={"links.parquet": "0" * 64}, note="kept",
+    )  # fmt: skip
+    assert child.frame["sample_id"].tolist() == ["noise/00001"]
+    assert child.metadata["parents"] == {"manifests/noise.parquet": parent.sha256, "links.parquet": "0" * 64}
+    assert (child.metadata["note"], child.metadata["licence"]) == ("kept", parent.metadata["licence"])
+    assert child.metadata["counts"]["rows"] == 1
+    broken = with_columns(parent.table, split=pa.array(["train", "dev"]))
+    with pytest.raises(FerError, match="split is not one of"):
+        manifest.derive(parent, broken, "manifests/b", command="x", configuration={}, changed=("split",))
+
+
+def test_words_are_dictionaries_in_memory_and_plain_strings_in_the_file_and_in_pandas(noise_manifest):
+    opened = noise_manifest(["anger", None], ["train", None])
+    for found in (opened, manifest.read(opened.path)):
+        assert all(pa.types.is_dictionary(found.table[name].type) for name in WORDS)
+        assert found.frame["label"].dtype == pd.StringDtype(na_value=np.nan)
+    assert pq.read_schema(opened.path).field("label").type == pa.string()
+    again = manifest.Manifest(opened.path, opened.frame, opened.metadata)
+    assert again.frame is opened.frame
+    assert again.table.equals(opened.table.unify_dictionaries())
+
+
+def test_targets_survive_as_a_matrix():
+    targets = np.array([[0.5, 0.5], [1, 0]], np.float32)
+    column = pa.chunked_array([target_column(4, np.array([0, 2]), targets)])
+    assert column.to_pylist() == [[0.5, 0.5], None, [1.0, 0.0], None]
+    rows, found = target_matrix(pa.chunked_array([column.chunk(0), column.chunk(0).slice(2)]), 2)
+    assert rows.tolist() == [0, 2, 4]
+    assert found.tolist() == [[0.5, 0.5], [1, 0], [1, 0]]
 
 
 def test_lineage_tells_parents_and_what_became_of_them(noise_manifest, project):

@@ -1,0 +1,90 @@
+"""What rows may have in common: one picture, one person, one sequence, or a link that somebody found."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fer_data import tables
+from fer_data.columns import hashing, repeated, several, sources_of, value_codes
+from fer_data.errors import FerError
+from fer_data.manifest import Manifest
+
+
+class Together(NamedTuple):
+    """Rows that have something in common.
+
+    Attributes:
+        rows: int64 [M], row positions.
+        codes: int64 [M], 0..K-1, equal for rows that belong together.
+    """
+
+    rows: NDArray[np.int64]
+    codes: NDArray[np.int64]
+
+    def within(self, mask: NDArray[np.bool_]) -> "Together":
+        """Only the rows of a mask, bool [N]."""
+        kept = mask[self.rows]
+        return Together(self.rows[kept], self.codes[kept])
+
+
+def same_pictures(manifest: Manifest) -> Together:
+    """The rows whose picture occurs more than once, by mode, size and every pixel.
+
+    Pictures are the same where two 64-bit hashes of their SHA-256, of the whole and of its second half, agree.
+    """
+    whole, half = np.empty((2, len(manifest)), dtype=np.uint64)
+    unknown = np.zeros(len(manifest), dtype=bool)
+    with hashing() as keys:
+        for own, facts in manifest.facts_by_store(["pixel_sha256"]):
+            whole[own], half[own] = keys(facts["pixel_sha256"], "value", "substr(value, 33)")
+            unknown[own] = pc.is_null(facts["pixel_sha256"]).to_numpy()
+    rows = repeated(whole)
+    codes = pd.factorize(whole[rows])[0].astype(np.int64) << 32 | pd.factorize(half[rows])[0]
+    codes = np.where(unknown[rows], -1, pd.factorize(codes)[0])
+    return Together(*several(rows, codes.astype(np.int64)))
+
+
+def same_persons(sample_ids: pa.ChunkedArray, subject_id: pa.ChunkedArray) -> Together:
+    """The rows whose person is known.
+
+    A subject is known by its id within its source (the part of the sample_id before the first "/"): two
+    datasets may both call a person "S005". Nulls link nothing.
+    """
+    subjects, names = value_codes(subject_id)
+    rows = np.flatnonzero(subjects >= 0)
+    if not len(rows):
+        return Together(rows, rows)
+    ids = sample_ids.take(pa.array(rows)) if len(rows) < len(sample_ids) else sample_ids
+    sources, _ = value_codes(sources_of(ids))
+    codes, _ = pd.factorize(sources.astype(np.int64) * len(names) + subjects[rows])
+    return Together(rows, codes.astype(np.int64, copy=False))
+
+
+def linked_rows(sample_ids: pa.ChunkedArray, links: Path, kinds: Collection[str] | None = None) -> Together:
+    """Rows that a table of links joins, two and two.
+
+    Args:
+        links: a table with columns a and b (sample_ids) and, where `kinds` is given, kind.
+        kinds: the kinds of links that count; None for all.
+
+    Raises:
+        FerError: the table is missing or has no such columns.
+    """
+    table, _ = tables.read_table(links)
+    wanted = ["a", "b"] if kinds is None else ["a", "b", "kind"]
+    missing = [name for name in wanted if name not in table.schema.names]
+    if missing:
+        raise FerError(f"{links}: expected a table of links with columns {', '.join(wanted)}, found no {missing[0]}")
+    if kinds is not None:
+        table = table.filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds), pa.string())))
+    ends = [pc.index_in(table[name].cast(pa.string()), value_set=sample_ids) for name in ("a", "b")]
+    a, b = (pc.fill_null(end, -1).to_numpy().astype(np.int64) for end in ends)
+    here = (a >= 0) & (b >= 0)  # a link to a sample that is not in this manifest joins nothing
+    pair = np.arange(int(here.sum()))
+    return Together(np.concatenate([a[here], b[here]]), np.concatenate([pair, pair]))
