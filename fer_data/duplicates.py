@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from fer_data import tables
-from fer_data.links import exact_twins, group_ids
+from fer_data.links import exact_twins
 from fer_data.manifest import SPLITS, Manifest
 from fer_data.project import relative
 
@@ -205,34 +204,3 @@ def write_links(
     )
     table = pa.Table.from_pandas(links[LINKS.names], LINKS, preserve_index=False)
     return tables.write_table(out, table, metadata, replace=replace)
-
-
-def read_duplicate_edges(manifest: Manifest, path: Path, threshold: float = 0.0) -> NDArray[np.int64]:
-    """What a table of duplicates links in a manifest, int64 [E, 2], pairs of row positions.
-
-    Two rows stay linked where what linked them, a third picture, is no longer in the manifest.
-
-    Args:
-        path: a table that `fer duplicates` wrote, for this manifest or others.
-        threshold: near duplicates with a lower score are not linked.
-
-    Raises:
-        FerError: the table is missing or of another kind.
-    """
-    table, _ = tables.read_table(path, kind="duplicates", columns=["a", "b", "kind", "score"])
-    links = table.to_pandas()
-    links = links[(links["kind"] == EXACT) | (links["score"] >= threshold)]
-    names = pd.Index(pd.concat([links["a"], links["b"]]).unique())
-    ends = np.stack([names.get_indexer(pd.Index(links[end])) for end in ("a", "b")], axis=1)
-    groups = group_ids(names.tolist(), ends)
-    here = np.flatnonzero(pd.Index(manifest.table["sample_id"].to_pandas()).get_indexer(names) >= 0)
-    order = here[np.argsort(groups[here], kind="stable")]
-    same = groups[order[1:]] == groups[order[:-1]]
-    return row_edges(manifest, names.to_series().iloc[order[:-1][same]], names.to_series().iloc[order[1:][same]])
-
-
-def row_edges(manifest: Manifest, a: "pd.Series[str]", b: "pd.Series[str]") -> NDArray[np.int64]:
-    """Row positions of pairs of sample_ids that are in a manifest, int64 [E, 2]."""
-    place = pd.Index(manifest.table["sample_id"].to_pandas())
-    edges = np.stack([place.get_indexer(pd.Index(end)) for end in (a, b)], axis=1)
-    return edges.astype(np.int64)

@@ -26,8 +26,8 @@ def groups_for(
     """The group of every row, int64 [N]; synthetic rows keep theirs.
 
     Args:
-        disjoint: "groups" takes them as they are; "pictures" finds them anew over identical pictures and frames of
-            one sequence; "subjects" joins them over pictures, sequences and persons.
+        disjoint: "groups" takes them as they are; "pictures" finds them anew over identical pictures, frames of one
+            sequence and faces in one photograph; "subjects" joins these by person too.
         link_tables: tables of links that join groups further, and which `kinds` of links count.
 
     Raises:
@@ -38,8 +38,9 @@ def groups_for(
     groups: NDArray[np.int64] = table["group_id"].to_numpy()
     together = [linked_rows(ids, path, kinds) for path in link_tables]
     if disjoint != "groups":
-        facts = manifest.facts_table(["sequence_id", "subject_id"])
-        together += [same_pictures(manifest), same_persons(ids, facts["sequence_id"])]
+        facts = manifest.facts_table(["sequence_id", "subject_id", "file"])
+        # Frames of a sequence, and faces in one photograph, are told apart within their source as persons are.
+        together += [same_pictures(manifest), *(same_persons(ids, facts[name]) for name in ("sequence_id", "file"))]
     if disjoint == "subjects":
         persons = same_persons(ids, facts["subject_id"])
         if not len(persons.rows):

@@ -17,7 +17,7 @@ from fer_data import tables
 from fer_data.columns import equal_rows, mixed, rows_among, shared_values, word_codes
 from fer_data.errors import FerError
 from fer_data.manifest import SPLITS, Manifest
-from fer_data.together import Together, same_persons, same_pictures
+from fer_data.together import Together, components, same_persons, same_pictures
 
 HELD_OUT_SPLITS = ("val", "test")
 
@@ -87,7 +87,7 @@ def group_ids(sample_ids: Sequence[str], edges: NDArray[np.int64]) -> NDArray[np
         int64 [N]: the first 8 bytes (signed) of the SHA-256 of the component's smallest sample_id.
     """
     ids = list(sample_ids)
-    roots = _components(len(ids), np.asarray(edges, dtype=np.int64).reshape(-1, 2))
+    roots = components(len(ids), np.asarray(edges, dtype=np.int64).reshape(-1, 2))
     smallest = np.arange(len(ids))
     joined = np.flatnonzero(np.bincount(roots, minlength=len(ids))[roots] > 1)
     order = joined[pc.sort_indices(pa.array([ids[row] for row in joined], pa.string())).to_numpy()]
@@ -124,7 +124,7 @@ def joined_groups(
     if not ends.shape[1]:
         return groups.copy()
     names, places = np.unique(ends, return_inverse=True)
-    roots = _components(len(names), places.reshape(2, -1).T)
+    roots = components(len(names), places.reshape(2, -1).T)
     rows = rows_among(groups, names)
     component = roots[np.searchsorted(names, groups[rows])]
     ids = sample_ids.take(pa.array(rows))
@@ -214,25 +214,3 @@ def _chains(together: Together) -> NDArray[np.int64]:
 def _names(sample_ids: Iterable[str]) -> NDArray[np.int64]:
     digests = b"".join(hashlib.sha256(sample_id.encode()).digest()[:8] for sample_id in sample_ids)
     return np.frombuffer(digests, dtype=">i8").astype(np.int64)
-
-
-def _components(count: int, edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The smallest row of each row's component, int64 [count].
-
-    Hooking and pointer jumping on whole arrays, after Shiloach and Vishkin, "An O(log n) parallel
-    connectivity algorithm", Journal of Algorithms 3, 1982: every root hooks onto its smallest neighbouring
-    root, then every row jumps to its root, until no edge joins two roots.
-    """
-    roots = np.arange(count, dtype=np.int64)
-    ends = edges.T
-    while ends.shape[1]:
-        low, high = np.minimum(*ends), np.maximum(*ends)
-        np.minimum.at(roots, high, low)
-        while True:
-            jumped = roots[roots]
-            if np.array_equal(jumped, roots):
-                break
-            roots = jumped
-        ends = roots[ends]
-        ends = ends[:, ends[0] != ends[1]]
-    return roots

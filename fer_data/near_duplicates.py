@@ -23,7 +23,6 @@ from fer_data.duplicates import (
     exact_links,
     marked_links,
     report_groups,
-    row_edges,
     write_links,
 )
 from fer_data.errors import FerError
@@ -202,14 +201,6 @@ def is_flat(small: Thumbnails, flat_below: float) -> NDArray[np.bool_]:
         block = small[start : start + _READ_ROWS].reshape(-1, THUMBNAIL_PX**2)
         spread[start : start + _READ_ROWS] = block.std(axis=1, dtype=np.float32) / UNIT
     return spread < flat_below
-
-
-def near_duplicate_edges(
-    manifest: Manifest, config: NearDuplicateConfig | None = None, reporter: Reporter = SILENT
-) -> NDArray[np.int64]:
-    """Search a manifest, and give what its exact and near duplicates link, int64 [E, 2], pairs of row positions."""
-    links = find_near_duplicates([manifest], config, reporter).links
-    return row_edges(manifest, links["a"], links["b"])
 
 
 def _candidates(

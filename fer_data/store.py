@@ -54,19 +54,24 @@ class Store:
         return int(self.info["rows"])
 
     def facts(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The facts, in row order, all of them or some columns."""
+        """The facts, in row order, all of them or some columns; null where an older version knew no such fact."""
         path = self.path / "facts.parquet"
+        wanted = list(columns) if columns is not None else FACTS.names
         if not path.is_file():
             raise FerError(f"{path} is gone; restore it or import again")
         try:
-            table = pq.read_table(path, columns=list(columns) if columns is not None else None)
+            known = pq.read_schema(path).names
+            table = pq.read_table(path, columns=[name for name in wanted if name in known])
         except (pa.ArrowException, OSError) as error:
             raise FerError(f"{path} cannot be read ({error}); restore it or import again") from None
         if len(table) != len(self):
             raise FerError(
                 f"{path}: expected {len(self)} rows, found {len(table)}; the store was altered, import again"
             )
-        return table
+        for name in wanted:
+            if name not in known:
+                table = table.append_column(FACTS.field(name), pa.nulls(len(table), FACTS.field(name).type))
+        return table.select(wanted)
 
     def encoded(self, row: int) -> bytes:
         """The bytes of one picture's file. May be called from several threads."""

@@ -67,9 +67,10 @@ def same_persons(sample_ids: pa.ChunkedArray, subject_id: pa.ChunkedArray) -> To
 
 
 def linked_rows(sample_ids: pa.ChunkedArray, links: Path, kinds: Collection[str] | None = None) -> Together:
-    """Rows that a table of links joins, two and two.
+    """Rows that a table of links joins, through samples too that are not among the rows (any more).
 
     Args:
+        sample_ids: N ids.
         links: a table with columns a and b (sample_ids) and, where `kinds` is given, kind.
         kinds: the kinds of links that count; None for all.
 
@@ -83,8 +84,32 @@ def linked_rows(sample_ids: pa.ChunkedArray, links: Path, kinds: Collection[str]
         raise FerError(f"{links}: expected a table of links with columns {', '.join(wanted)}, found no {missing[0]}")
     if kinds is not None:
         table = table.filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds), pa.string())))
-    ends = [pc.index_in(table[name].cast(pa.string()), value_set=sample_ids) for name in ("a", "b")]
-    a, b = (pc.fill_null(end, -1).to_numpy().astype(np.int64) for end in ends)
-    here = (a >= 0) & (b >= 0)  # a link to a sample that is not in this manifest joins nothing
-    pair = np.arange(int(here.sum()))
-    return Together(np.concatenate([a[here], b[here]]), np.concatenate([pair, pair]))
+    ends = pa.concat_arrays([chunk.cast(pa.string()) for name in ("a", "b") for chunk in table[name].chunks])
+    linked = ends.dictionary_encode()
+    pairs = linked.indices.to_numpy().astype(np.int64).reshape(2, -1).T
+    component = components(len(linked.dictionary), pairs)
+    place = pc.fill_null(pc.index_in(sample_ids, value_set=linked.dictionary), -1).to_numpy()
+    rows = np.flatnonzero(place >= 0)
+    return Together(*several(rows, component[place[rows]]))
+
+
+def components(count: int, edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The smallest row of each row's component, int64 [count].
+
+    Hooking and pointer jumping on whole arrays, after Shiloach and Vishkin, "An O(log n) parallel
+    connectivity algorithm", Journal of Algorithms 3, 1982: every root hooks onto its smallest neighbouring
+    root, then every row jumps to its root, until no edge joins two roots.
+    """
+    roots = np.arange(count, dtype=np.int64)
+    ends = edges.T
+    while ends.shape[1]:
+        low, high = np.minimum(*ends), np.maximum(*ends)
+        np.minimum.at(roots, high, low)
+        while True:
+            jumped = roots[roots]
+            if np.array_equal(jumped, roots):
+                break
+            roots = jumped
+        ends = roots[ends]
+        ends = ends[:, ends[0] != ends[1]]
+    return roots

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageFilter
 
@@ -10,14 +11,13 @@ from fer_data import fingerprints, licenses, manifest, neighbours, tables
 from fer_data.adapters.procedural import Options, read
 from fer_data.alignment import align
 from fer_data.configuration import resolve
-from fer_data.duplicates import EXACT, LINKS, NEAR, read_duplicate_edges
+from fer_data.duplicates import EXACT, LINKS, NEAR
 from fer_data.errors import FerError
 from fer_data.near_duplicates import (
     FEW_ROWS,
     NearDuplicateConfig,
     find_near_duplicates,
     is_flat,
-    near_duplicate_edges,
     near_pairs,
 )
 from fer_data.samples import Sample
@@ -280,34 +280,25 @@ def test_the_table_is_read_as_links(searched, project):
     report.write(path, replace=True)
 
 
-def groups_of(edges, rows):
-    groups = [{row} for row in range(rows)]
-    for a, b in edges.tolist():
-        joined = groups[a] | groups[b]
-        for row in joined:
-            groups[row] = joined
-    return {frozenset(group) for group in groups if len(group) > 1}
+def groups_of(together):
+    rows = {}
+    for row, code in zip(together.rows.tolist(), together.codes.tolist(), strict=True):
+        rows.setdefault(code, set()).add(row)
+    return {frozenset(group) for group in rows.values()}
 
 
-def test_edges_keep_copies_together(searched, project):
-    expected = {frozenset({0, 1, 2, 3}), frozenset({4, 5})}
-    edges = near_duplicate_edges(searched, STRICT)
-    assert (edges.dtype, edges.shape[1]) == (np.int64, 2)
-    assert groups_of(edges, 10) == expected
+def test_links_keep_copies_together(searched, project):
     path = find_near_duplicates([searched], STRICT).write(project / "links.parquet")
-    assert groups_of(read_duplicate_edges(searched, path), 10) == expected
-    assert groups_of(read_duplicate_edges(searched, path, threshold=1.1), 10) == {frozenset({0, 1})}
+    together = linked_rows(searched.table["sample_id"], path)
+    assert groups_of(together) == {frozenset({0, 1, 2, 3}), frozenset({4, 5})}
 
 
 def test_rows_stay_together_when_what_linked_them_is_gone(searched, project):
     path = find_near_duplicates([searched], STRICT).write(project / "links.parquet")
-    left = searched.frame.iloc[[1, 3, 8]].reset_index(drop=True)
-    fewer = manifest.write(
-        left, project / "manifests" / "fewer", label_set="basic7", command="test", licence=licenses.DRAWN.as_dict()
-    )
-    assert read_duplicate_edges(fewer, path).tolist() == [[0, 1]]
-    with pytest.raises(FerError, match="kind"):
-        read_duplicate_edges(fewer, fewer.path)
+    left = searched.table["sample_id"].take(pa.array([1, 3, 8]))
+    assert groups_of(linked_rows(left, path)) == {frozenset({0, 1})}
+    with pytest.raises(FerError, match="found no a"):
+        linked_rows(left, searched.path)
 
 
 def test_copies_are_found_across_manifests(faces, face_manifest):
