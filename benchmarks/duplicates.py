@@ -33,9 +33,9 @@ from PIL import Image, ImageFilter
 
 from fer_data import manifest, progress
 from fer_data.adapters.procedural import Options, read
-from fer_data.fingerprints import THUMBNAIL_PX, thumbnails
 from fer_data.links import group_ids
 from fer_data.near_duplicates import NearDuplicateConfig, find_near_duplicates, near_pairs
+from fer_data.similarity.fingerprints import THUMBNAIL_PX, thumbnails
 
 KINDS = ("mirror", "shift", "crop", "brightness", "contrast", "jpeg", "blur", "resolution")
 RECALL, PRECISION, MOST_SECONDS, SPEEDUP = 0.95, 0.99, 10.0, 15.0

@@ -45,11 +45,13 @@ def main() -> None:
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = write_files(Path(name) / "files", count)
-        ours, peer = [], []
+        ours, peer, arrays = [], [], []
         for _ in range(repeats):
             peer.append(fresh(PEER, folder))
             ours.append(fresh(__file__, "--import-once", folder))
-        tell(lines, compared(folder, ours, peer, promised=not arguments.quick))
+            arrays.append(fresh(PEER, folder, "--arrays"))
+        tell(lines, compared(folder, ours, peer, "reading and decoding", promised=not arguments.quick))
+        tell(lines, compared(folder, ours, arrays, "reading and decoding to arrays", promised=False))
         for rows in (500,) if arguments.quick else (10**4, 10**5):
             more = link_files(folder, Path(name) / str(rows), rows)
             run = fresh(__file__, "--import-once", more)
@@ -60,13 +62,13 @@ def main() -> None:
     keep(lines, arguments.out)
 
 
-def compared(folder: Path, ours: list[dict], peer: list[dict], *, promised: bool) -> dict:
+def compared(folder: Path, ours: list[dict], peer: list[dict], what: str, *, promised: bool) -> dict:
     seconds, decoding = [run["seconds"] for run in ours], [run["seconds"] for run in peer]
     sizes = [path.stat().st_size for path in folder.rglob("*.jpg")]
     share = float(np.median(decoding) / np.median(seconds))
     return figure(
         BENCH,
-        "files imported in place per second, against reading and decoding them",
+        f"files imported in place per second, against {what} them",
         [len(sizes) / value for value in seconds],
         "files/s",
         digits=1,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_data.columns import word_codes
 from fer_data.manifest import Manifest
-from fer_data.rows import target_matrix
+from fer_data.tabular.columns import word_codes
+from fer_data.tabular.rows import target_matrix
 
 # Grey levels of faces lie around the middle and spread by about a quarter of the range.
 _CENTRE, _SPREAD = 127.5, 63.75

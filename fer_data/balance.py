@@ -17,14 +17,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from fer_data.attributes import attributes
-from fer_data.columns import word_codes
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import LIGHTS, OCCLUSIONS
 from fer_data.manifest import Manifest
 from fer_data.plans import Cell, Count, Key, Plan, read_plan, require_same_labels, write_plan
 from fer_data.project import relative
+from fer_data.tabular.attributes import attributes
+from fer_data.tabular.columns import word_codes
 
 __all__ = [
     "BalanceConfig",

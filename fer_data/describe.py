@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from fer_data import pages
-from fer_data.datasheet import datasheet
 from fer_data.description import agreement, composition, origins, people, pictures, sheets, twins
+from fer_data.description.datasheet import datasheet
 from fer_data.description.material import Material
 from fer_data.manifest import Manifest
 from fer_data.pages import Html, Section

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fer_data.columns import matching_rows, value_codes, word_codes
 from fer_data.manifest import Manifest
 from fer_data.project import relative
+from fer_data.tabular.columns import matching_rows, value_codes, word_codes
 
 ONLY_A, ONLY_B = "only in a", "only in b"
 _SHOWN = {  # what an example of each kind of change tells

@@ -18,6 +18,7 @@ FACTS = pa.schema(
         ("source_label", pa.string()),
         ("file_sha256", pa.string()),  # of the encoded bytes: integrity
         ("pixel_sha256", pa.string()),  # of mode, shape and pixels as viewed: duplicates
+        ("pixel_key", pa.int64()),  # the first 64 bits of pixel_sha256: finds duplicates among millions
         ("width_px", pa.int32()),
         ("height_px", pa.int32()),
         ("mode", pa.string()),  # "L" or "RGB"
@@ -48,10 +49,19 @@ FACTS = pa.schema(
         ("seed", pa.int64()),
     ]
 )
-MEASURED = ("store_row", "key", "file", "source_label", "file_sha256", "pixel_sha256", "width_px", "height_px", "mode")
+MEASURED = (
+    "store_row", "key", "file", "source_label", "file_sha256", "pixel_sha256", "pixel_key", "width_px", "height_px",
+    "mode",
+)  # fmt: skip
 STATED = frozenset(FACTS.names) - frozenset(MEASURED)  # what a sample may bring along
 
-_UNIQUE = ("key", "file", "file_sha256", "pixel_sha256")  # nearly every value differs: a dictionary gains nothing
+UNIQUE = (
+    "key",
+    "file",
+    "file_sha256",
+    "pixel_sha256",
+    "pixel_key",
+)  # nearly every value differs: a dictionary gains nothing
 _ROWS_IN_MEMORY = 1 << 16  # one row group: what is read, written and hashed at a time
 
 
@@ -61,7 +71,7 @@ class FactsWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = pq.ParquetWriter(
-            path, FACTS, compression="zstd", use_dictionary=[name for name in FACTS.names if name not in _UNIQUE]
+            path, FACTS, compression="zstd", use_dictionary=[name for name in FACTS.names if name not in UNIQUE]
         )
         self._waiting: list[Mapping[str, Any]] = []
         self._content = hashlib.sha256()

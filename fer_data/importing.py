@@ -19,10 +19,10 @@ from fer_data.locks import name_lock
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
 from fer_data.project import project_root, relative
-from fer_data.rows import coded
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.store import Store
 from fer_data.store_writer import StoreWriter
+from fer_data.tabular.rows import coded
 from fer_data.views import View
 
 _TOLD_EVERY = 64  # samples between two words on progress

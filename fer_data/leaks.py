@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fer_data.columns import mixed, repeated, word_codes
 from fer_data.manifest import SPLITS, Manifest
-from fer_data.together import Together, same_persons, same_pictures
+from fer_data.tabular.columns import mixed, repeated, word_codes
+from fer_data.tabular.together import Together, same_persons, same_pictures
 
 _SIDES = (("test", "train"), ("test", "val"), ("val", "train"))  # held out, and what came before it
 

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fer_data import tables
-from fer_data.columns import equal_rows, mixed, rows_among, shared_values, word_codes
 from fer_data.errors import FerError
 from fer_data.manifest import SPLITS, Manifest
-from fer_data.together import Together, components, same_persons, same_pictures
+from fer_data.tabular.columns import equal_rows, mixed, rows_among, shared_values, word_codes
+from fer_data.tabular.together import Together, components, same_persons, same_pictures
 
 HELD_OUT_SPLITS = ("val", "test")
 

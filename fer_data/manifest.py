@@ -20,13 +20,23 @@ from numpy.typing import NDArray
 
 from fer_data import store as stores
 from fer_data import tables
-from fer_data.columns import value_codes, word_codes
 from fer_data.errors import FerError
 from fer_data.expressions import label_names
 from fer_data.files import refuse_existing, sha256_file, write_json
-from fer_data.gathering import facts_by_store, gathered
 from fer_data.project import project_root, relative
-from fer_data.rows import ORIGINS, SCHEMA, SPLITS, WORDS, as_frame, as_table, counts, new_rows, structural_faults
+from fer_data.tabular.columns import value_codes, word_codes
+from fer_data.tabular.gathering import facts_by_store, gathered
+from fer_data.tabular.rows import (
+    ORIGINS,
+    SCHEMA,
+    SPLITS,
+    WORDS,
+    as_frame,
+    as_table,
+    counts,
+    new_rows,
+    structural_faults,
+)
 from fer_data.tensor_cache import cached_pictures
 
 __all__ = [

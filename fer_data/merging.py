@@ -11,17 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fer_data import balance, licenses, links, manifest
-from fer_data.columns import repeated_values, word_codes
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.files import refuse_existing, sha256_file
 from fer_data.manifest import Manifest
 from fer_data.plans import Plan, require_same_labels
 from fer_data.project import project_root, relative
-from fer_data.relabelling import Outside, joint_label_set, relabelled
-from fer_data.rows import with_columns
-from fer_data.together import Together, linked_rows, same_persons, same_pictures
-from fer_data.twins import Conflicts, SamePicture, settle_twins
+from fer_data.tabular.columns import repeated_values, word_codes
+from fer_data.tabular.relabelling import Outside, joint_label_set, relabelled
+from fer_data.tabular.rows import with_columns
+from fer_data.tabular.together import Together, linked_rows, same_persons, same_pictures
+from fer_data.tabular.twins import Conflicts, SamePicture, settle_twins
 
 
 class MergeConfig(Configuration):

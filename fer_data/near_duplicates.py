@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fer_data.alignment import align
 from fer_data.configuration import Configuration
 from fer_data.duplicates import (
     NEAR,
@@ -26,7 +25,11 @@ from fer_data.duplicates import (
     write_links,
 )
 from fer_data.errors import FerError
-from fer_data.fingerprints import (
+from fer_data.links import group_ids
+from fer_data.manifest import Manifest
+from fer_data.progress import SILENT, Reporter
+from fer_data.similarity.alignment import align
+from fer_data.similarity.fingerprints import (
     DIMENSIONS,
     PICTURE_PX,
     THUMBNAIL_PX,
@@ -37,10 +40,7 @@ from fer_data.fingerprints import (
     mirrored,
     thumbnails,
 )
-from fer_data.links import group_ids
-from fer_data.manifest import Manifest
-from fer_data.neighbours import close_enough, close_pairs
-from fer_data.progress import SILENT, Reporter
+from fer_data.similarity.neighbours import close_enough, close_pairs
 
 FEW_ROWS = 100  # up to here every pair is aligned: a discriminant needs more pictures than these
 _CLOSE = 0.77  # cosine of fingerprints from which a pair is worth aligning

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from fer_data import manifest
-from fer_data.attributes import attributes
-from fer_data.columns import mixed, value_codes, word_codes
 from fer_data.configuration import Configuration
-from fer_data.dealing import by_rank
 from fer_data.errors import FerError
 from fer_data.files import refuse_existing
 from fer_data.manifest import Manifest, derive
-from fer_data.rows import with_columns
+from fer_data.tabular.attributes import attributes
+from fer_data.tabular.columns import mixed, value_codes, word_codes
+from fer_data.tabular.dealing import by_rank
+from fer_data.tabular.rows import with_columns
 
 Level = Literal["largest", "median", "smallest"]
 

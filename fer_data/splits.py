@@ -9,18 +9,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from fer_data import grouping, manifest
-from fer_data.attributes import strata
-from fer_data.columns import mixed, shared_values, word_codes
+from fer_data import manifest
 from fer_data.configuration import Configuration
-from fer_data.dealing import deal
 from fer_data.errors import FerError
 from fer_data.files import refuse_existing, sha256_file
-from fer_data.grouping import Disjoint
 from fer_data.links import crossing_rows, refuse_seen_groups
 from fer_data.manifest import SPLITS, Manifest, derive
 from fer_data.project import relative
-from fer_data.rows import coded, with_columns
+from fer_data.tabular import grouping
+from fer_data.tabular.attributes import strata
+from fer_data.tabular.columns import mixed, shared_values, word_codes
+from fer_data.tabular.dealing import deal
+from fer_data.tabular.grouping import Disjoint
+from fer_data.tabular.rows import coded, with_columns
 
 Split = Literal["train", "val", "test"]
 Share = Annotated[float, Field(gt=0, le=1)]

@@ -195,6 +195,7 @@ class StoreWriter:
                 "source_label": sample.source_label,
                 "file_sha256": picture.file_sha256,
                 "pixel_sha256": picture.pixel_sha256,
+                "pixel_key": int.from_bytes(bytes.fromhex(picture.pixel_sha256[:16]), "big", signed=True),
                 "width_px": picture.width_px,
                 "height_px": picture.height_px,
                 "mode": picture.mode,

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fer_data.columns import value_codes
 from fer_data.errors import FerError
 from fer_data.files import atomic_file, sha256_json
 from fer_data.store import ARROW, Store
+from fer_data.tabular.columns import value_codes
 
 MAX_TOTAL_BYTES = 8 << 30
 MAX_ARRAY_BYTES = MAX_TOTAL_BYTES // 4  # larger ones are read from their store each time

@@ -1,9 +1,10 @@
 """How fast this machine reads and decodes a folder's JPEG files on all cores, and does nothing else.
 
-    python benchmarks/peers/read_and_decode.py FOLDER
+    python benchmarks/peers/read_and_decode.py FOLDER [--arrays]
 
 Pillow's `Image.load`, over threads (the decoder releases Python's lock) and over processes; the pools are started and
-warmed up before the clock. No pixel is copied out, hashed or kept. After Pillow's documentation of `Image.load` and the
+warmed up before the clock. No pixel is copied out, hashed or kept; with --arrays each picture becomes the array that
+a program could use (`numpy.asarray`). After Pillow's documentation of `Image.load` and the
 `concurrent.futures` documentation ("ProcessPoolExecutor Example"). Prints the seconds of both and of the faster.
 """
 
@@ -14,10 +15,12 @@ import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 CORES = len(os.sched_getaffinity(0))
 TOGETHER = 64
+ARRAYS = "--arrays" in sys.argv
 
 
 def decode(path: str) -> int:
@@ -26,8 +29,13 @@ def decode(path: str) -> int:
         return image.width
 
 
+def decode_to_array(path: str) -> int:
+    with Image.open(path) as image:
+        return np.asarray(image).shape[1]
+
+
 def decode_some(paths: list[str]) -> int:
-    return sum(map(decode, paths))
+    return sum(map(decode_to_array if ARRAYS else decode, paths))
 
 
 def seconds(pool: Executor, paths: list[str]) -> float:

@@ -17,12 +17,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fer_data.adapters.counting import note_counts
-from fer_data.adapters.downloads import file_name, first_few, is_picture, note_passed_over, open_download
 from fer_data.adapters.sfew import CLASSES
 from fer_data.adapters.sfew import LICENCE as SFEW_LICENCE
-from fer_data.adapters.split_folders import Filed, filed, require
-from fer_data.adapters.videos import evenly, is_video, read_frames
+from fer_data.adapters.shared.counting import note_counts
+from fer_data.adapters.shared.downloads import file_name, first_few, is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.split_folders import Filed, filed, require
+from fer_data.adapters.shared.videos import evenly, is_video, read_frames
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample

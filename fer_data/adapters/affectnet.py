@@ -15,9 +15,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from fer_data.adapters import affectnet_csv, affectnet_npy, ran_lists
-from fer_data.adapters.counting import note_counts
-from fer_data.adapters.downloads import open_download
+from fer_data.adapters import affectnet_csv, affectnet_npy
+from fer_data.adapters.shared import ran_lists
+from fer_data.adapters.shared.counting import note_counts
+from fer_data.adapters.shared.downloads import open_download
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

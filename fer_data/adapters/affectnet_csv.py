@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fer_data.adapters import affectnet_codes as codes
-from fer_data.adapters.downloads import note_passed_over
+from fer_data.adapters.shared.downloads import note_passed_over
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.sources import Source

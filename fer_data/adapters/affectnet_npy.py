@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fer_data.adapters import affectnet_codes as codes
-from fer_data.adapters.downloads import file_name, is_picture, note_passed_over
+from fer_data.adapters.shared.downloads import file_name, is_picture, note_passed_over
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.sources import Source

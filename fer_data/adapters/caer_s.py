@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
-from fer_data.adapters.downloads import is_picture, note_passed_over, open_download
-from fer_data.adapters.split_folders import Filed, filed, require
+from fer_data.adapters.shared.downloads import is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.split_folders import Filed, filed, require
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fer_data.adapters import ckplus_csv, ckplus_folders, ckplus_sequences
-from fer_data.adapters.downloads import file_name, required
+from fer_data.adapters.shared.downloads import file_name, required
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

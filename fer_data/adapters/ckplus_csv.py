@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import file_name
 from fer_data.adapters.fer2013_csv import PIXELS, SIDE_PX, USAGES, parse_pixels
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import file_name
 from fer_data.errors import FerError
 from fer_data.expressions import canonical
 from fer_data.samples import Reading, Rejection, Sample

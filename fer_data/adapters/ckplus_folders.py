@@ -7,8 +7,8 @@ import re
 from collections import defaultdict
 from types import MappingProxyType
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import first_few, is_picture, note_passed_over
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import first_few, is_picture, note_passed_over
 from fer_data.expressions import canonical, label_names
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.sources import Source

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from fer_data.adapters.counting import note_counts
-from fer_data.adapters.downloads import file_name, first_few, is_picture, note_passed_over
+from fer_data.adapters.shared.counting import note_counts
+from fer_data.adapters.shared.downloads import file_name, first_few, is_picture, note_passed_over
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.sources import Source

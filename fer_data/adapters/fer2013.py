@@ -17,7 +17,7 @@ from typing import Literal
 
 from fer_data import licenses
 from fer_data.adapters import fer2013_csv, fer2013_files, fer2013_parquet
-from fer_data.adapters.counting import note_counts
+from fer_data.adapters.shared.counting import note_counts
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample

@@ -201,11 +201,10 @@ def _survey(source: Source, name: str, header: list[bytes]) -> tuple[list[bytes 
     usages: list[bytes | None] = []
     place = header.index(b"Usage")
     line = b"\n"
+    last = place == len(header) - 1
     for _, _, line in _rows(source, name):
-        usage = None
-        if line.count(b",") == len(header) - 1:
-            last = place == len(header) - 1
-            usage = _bare(line[line.rfind(b",") + 1 :] if last else line.split(b",", place + 1)[place])
+        fields = line.rsplit(b",", 1) if last else line.split(b",", place + 1)
+        usage = _bare(fields[-1] if last else fields[min(place, len(fields) - 1)])
         usages.append(usage if usage in USAGES else None)
     return usages, line.endswith(b"\n")
 

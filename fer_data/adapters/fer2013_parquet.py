@@ -6,8 +6,8 @@ and a shard without them is refused.
 
 from collections.abc import Iterator
 
-from fer_data.adapters.parquet_shards import Shard, shard_in
-from fer_data.adapters.wording import SPLITS
+from fer_data.adapters.shared.parquet_shards import Shard, shard_in
+from fer_data.adapters.shared.wording import SPLITS
 from fer_data.errors import FerError
 from fer_data.expressions import canonical
 from fer_data.samples import Reading, Rejection, Sample

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import note_passed_over, open_download
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import note_passed_over, open_download
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import canonical

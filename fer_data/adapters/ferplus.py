@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_data import licenses
-from fer_data.adapters import fer2013, ran_lists
+from fer_data.adapters import fer2013
+from fer_data.adapters.shared import ran_lists
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import canonical, label_names

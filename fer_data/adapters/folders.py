@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from fer_data import licenses
-from fer_data.adapters.downloads import is_picture, note_passed_over, open_download
-from fer_data.adapters.wording import SPLITS, Labels, LabelSet, Splits, StatedLicence, resolve_labels
+from fer_data.adapters.shared.downloads import is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.wording import SPLITS, Labels, LabelSet, Splits, StatedLicence, resolve_labels
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from fer_data import licenses
-from fer_data.adapters.parquet_shards import BATCH, Shard, shard_at, shard_in
-from fer_data.adapters.wording import (
+from fer_data.adapters.shared.parquet_shards import BATCH, Shard, shard_at, shard_in
+from fer_data.adapters.shared.wording import (
     SPLITS,
     Labels,
     LabelSet,

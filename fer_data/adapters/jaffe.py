@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import file_name, first_few, is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import file_name, first_few, is_picture, note_passed_over, open_download
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

@@ -19,9 +19,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fer_data.adapters.downloads import file_name, note_passed_over, open_download
-from fer_data.adapters.videos import Frame, evenly, is_video, read_frames
-from fer_data.adapters.xml_elements import parse_xml
+from fer_data.adapters.shared.downloads import file_name, note_passed_over, open_download
+from fer_data.adapters.shared.videos import Frame, evenly, is_video, read_frames
+from fer_data.adapters.shared.xml_elements import parse_xml
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

@@ -9,7 +9,7 @@ to its folder `happiness` on Kaggle.
 from pathlib import Path
 from types import MappingProxyType
 
-from fer_data.adapters.downloads import is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.downloads import is_picture, note_passed_over, open_download
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fer_data.adapters.counting import note_counts
-from fer_data.adapters.downloads import is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.counting import note_counts
+from fer_data.adapters.shared.downloads import is_picture, note_passed_over, open_download
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from fer_data.adapters import rafdb_folders, rafdb_labels, rafdb_official, rafdb_parquet, ran_lists
-from fer_data.adapters.downloads import required
+from fer_data.adapters import rafdb_folders, rafdb_labels, rafdb_official, rafdb_parquet
+from fer_data.adapters.shared import ran_lists
+from fer_data.adapters.shared.downloads import required
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence

@@ -6,9 +6,9 @@ must agree.
 
 from types import MappingProxyType
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import file_name, first_few, is_picture, note_passed_over
 from fer_data.adapters.rafdb_labels import BASIC, EXPECTED, FILE
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import file_name, first_few, is_picture, note_passed_over
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.sources import Source

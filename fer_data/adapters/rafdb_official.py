@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import file_name, first_few, is_picture
 from fer_data.adapters.rafdb_labels import BASIC, COMPOUND, EXPECTED, EXPECTED_COMPOUND, FILE
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import file_name, first_few, is_picture
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
 from fer_data.sources import Source

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import note_passed_over
-from fer_data.adapters.parquet_shards import Shard, shard_at, shard_in
 from fer_data.adapters.rafdb_labels import BASIC, EXPECTED
-from fer_data.adapters.wording import SPLITS
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import note_passed_over
+from fer_data.adapters.shared.parquet_shards import Shard, shard_at, shard_in
+from fer_data.adapters.shared.wording import SPLITS
 from fer_data.errors import FerError
 from fer_data.expressions import canonical
 from fer_data.samples import Reading, Rejection, Sample

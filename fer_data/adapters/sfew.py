@@ -7,9 +7,9 @@ challenge (hyper.ai/datasets/18168). The labels of the test split were never pub
 from pathlib import Path
 from types import MappingProxyType
 
-from fer_data.adapters.counting import compared
-from fer_data.adapters.downloads import is_picture, note_passed_over, open_download
-from fer_data.adapters.split_folders import filed, require
+from fer_data.adapters.shared.counting import compared
+from fer_data.adapters.shared.downloads import is_picture, note_passed_over, open_download
+from fer_data.adapters.shared.split_folders import filed, require
 from fer_data.configuration import Configuration
 from fer_data.licenses import Licence
 from fer_data.samples import Reading, Rejection, Sample

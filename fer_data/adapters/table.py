@@ -18,9 +18,17 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from fer_data import licenses
-from fer_data.adapters.downloads import is_picture, required
-from fer_data.adapters.table_rows import ENDINGS, CsvTable, ParquetTable, table_at, table_in
-from fer_data.adapters.wording import Labels, LabelSet, Splits, StatedLicence, as_text, resolve_labels, resolve_splits
+from fer_data.adapters.shared.downloads import is_picture, required
+from fer_data.adapters.shared.table_rows import ENDINGS, CsvTable, ParquetTable, table_at, table_in
+from fer_data.adapters.shared.wording import (
+    Labels,
+    LabelSet,
+    Splits,
+    StatedLicence,
+    as_text,
+    resolve_labels,
+    resolve_splits,
+)
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.images import MAX_PIXELS

@@ -16,7 +16,7 @@ from fer_data.manifest import Manifest
 from fer_data.pages import Html
 from fer_data.progress import SILENT, Reporter
 from fer_data.quality import QualityConfig, mark_quality, measure_quality
-from fer_data.rows import SPLITS
+from fer_data.tabular.rows import SPLITS
 
 UNLABELLED = "unlabelled"
 NO_SPLIT = "no split"

@@ -10,8 +10,8 @@ from fer_data.description.material import Material, told
 from fer_data.licenses import PERMISSIONS
 from fer_data.manifest import lineage
 from fer_data.pages import Html
-from fer_data.rows import SCHEMA
 from fer_data.store import FACTS
+from fer_data.tabular.rows import SCHEMA
 
 _PERMISSIONS = {
     "redistribute": "pass the pictures on",

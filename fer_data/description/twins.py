@@ -10,7 +10,7 @@ from fer_data.description.material import Material, sentence, told
 from fer_data.duplicates import NEAR
 from fer_data.leaks import describe_leaks
 from fer_data.pages import Html
-from fer_data.rows import SPLITS
+from fer_data.tabular.rows import SPLITS
 
 _SHOWN = 24
 _PAIRS_SHOWN = 12

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from fer_data.adapters.registry import ADAPTERS
-from fer_data.columns import value_codes, word_codes
 from fer_data.errors import FerError
 from fer_data.licenses import PERMISSIONS, UNKNOWN, combine
 from fer_data.manifest import Manifest, lineage
 from fer_data.store import Store
+from fer_data.tabular.columns import value_codes, word_codes
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fer_data.columns import value_codes
 from fer_data.errors import FerError
 from fer_data.export.pictures import Picture, read_picture
 from fer_data.facts import FACTS
 from fer_data.manifest import SCHEMA, SPLITS, Manifest
+from fer_data.tabular.columns import value_codes
 
 UNASSIGNED = "unassigned"  # the split of rows that the manifest gives none
 BATCH = 500

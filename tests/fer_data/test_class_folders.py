@@ -3,7 +3,8 @@
 import pytest
 from layouts.folders import NUMBERS, write_compound, write_numbers, write_splits
 
-from fer_data.adapters import folders, wording
+from fer_data.adapters import folders
+from fer_data.adapters.shared import wording
 from fer_data.configuration import resolve
 from fer_data.errors import FerError
 from fer_data.importing import import_dataset

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_data import columns
+from fer_data.tabular import columns
 
 WORDS = st.lists(st.one_of(st.none(), st.text("abc", max_size=2)), max_size=30)
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_data.dealing import apportion, by_rank, deal
+from fer_data.tabular.dealing import apportion, by_rank, deal
 
 SHARES = np.array([0.8, 0.1, 0.1])
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from fer_data import datasheet, describe, licenses, manifest, tables
+from fer_data import describe, licenses, manifest, tables
 from fer_data.adapters import procedural
+from fer_data.description import datasheet
 from fer_data.duplicates import NEAR, marked_links, write_links
 from fer_data.errors import FerError
 from fer_data.importing import import_dataset

@@ -7,8 +7,9 @@ import pytest
 from fer2013_forms import pictures, png, write_parquet
 from layouts.huggingface import NAMES, WORDS, tables, write_hub_shards, write_saved, write_saved_dict
 
-from fer_data.adapters import huggingface, parquet_shards
-from fer_data.adapters.parquet_shards import shard_at
+from fer_data.adapters import huggingface
+from fer_data.adapters.shared import parquet_shards
+from fer_data.adapters.shared.parquet_shards import shard_at
 from fer_data.errors import FerError
 
 CLASSES = ["happy", "sad", "angry"]

@@ -1,16 +1,17 @@
 import hashlib
-from contextlib import nullcontext
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fer_data import links, tables, together
+from fer_data import links, tables
 from fer_data.errors import FerError
+from fer_data.tabular import together
 
 
 def name_of(sample_id: str) -> int:
@@ -161,16 +162,20 @@ def test_groups_that_nothing_joins_are_left_alone_and_not_shared():
     assert groups[0] == 5
 
 
-def test_pictures_without_a_hash_are_not_the_same(picture_manifest, monkeypatch):
-    made = picture_manifest([1, 1, 2, 2], ["fear"] * 4, ["train"] * 4)
-    hashes = pa.table({"pixel_sha256": ["ab" * 32, "ab" * 32, None, None]})
-    monkeypatch.setattr(type(made), "facts_by_store", lambda *_: iter([(np.arange(4), hashes)]))
-    twins = together.same_pictures(made)
-    assert (twins.rows.tolist(), twins.codes.tolist()) == ([0, 1], [0, 0])
-
-
-def test_pictures_whose_hashes_agree_by_half_only_are_not_the_same(picture_manifest, monkeypatch):
-    made = picture_manifest([1, 2], ["fear"] * 2, ["train"] * 2)
-    halves = iter([[np.array([9, 9], np.uint64), np.array([1, 2], np.uint64)]])
-    monkeypatch.setattr(together, "hashing", lambda: nullcontext(lambda *_: next(halves)))
-    assert len(together.same_pictures(made).rows) == 0
+def test_stores_of_an_older_version_have_hashes_but_no_keys(picture_manifest):
+    made = picture_manifest([1, 1, 2, 2, 3], ["fear"] * 5, ["train"] * 5)
+    now = together.same_pictures(made)
+    path = next(iter(made.stores.values())).path / "facts.parquet"
+    facts = pq.read_table(path)
+    hashes = facts["pixel_sha256"].to_pylist()
+    keys = [int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True) for digest in hashes]
+    assert facts["pixel_key"].to_pylist() == keys
+    pq.write_table(facts.drop_columns(["pixel_key"]), path)
+    before = together.same_pictures(made)
+    assert before.rows.tolist() == now.rows.tolist() == [0, 1, 2, 3]
+    assert before.codes.tolist() == now.codes.tolist()
+    hashes[2:4] = [None, None]
+    place = facts.schema.get_field_index("pixel_sha256")
+    without = facts.drop_columns(["pixel_key"]).set_column(place, "pixel_sha256", pa.array(hashes, pa.string()))
+    pq.write_table(without, path)
+    assert together.same_pictures(made).rows.tolist() == [0, 1]  # no hash is not the same as no hash

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fer_data import manifest, tables
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
-from fer_data.rows import WORDS, target_column, target_matrix, with_columns
+from fer_data.tabular.rows import WORDS, target_column, target_matrix, with_columns
 
 
 def rows(**columns):

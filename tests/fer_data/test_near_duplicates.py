@@ -7,9 +7,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageFilter
 
-from fer_data import fingerprints, licenses, manifest, neighbours, tables
+from fer_data import licenses, manifest, tables
 from fer_data.adapters.procedural import Options, read
-from fer_data.alignment import align
 from fer_data.configuration import resolve
 from fer_data.duplicates import EXACT, LINKS, NEAR
 from fer_data.errors import FerError
@@ -21,8 +20,10 @@ from fer_data.near_duplicates import (
     near_pairs,
 )
 from fer_data.samples import Sample
+from fer_data.similarity import fingerprints, neighbours
+from fer_data.similarity.alignment import align
 from fer_data.store_writer import StoreWriter
-from fer_data.together import linked_rows
+from fer_data.tabular.together import linked_rows
 
 STRICT = NearDuplicateConfig(threshold=0.97)  # drawn faces are more alike than photographs
 

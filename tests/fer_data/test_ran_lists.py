@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_data.adapters import ran_lists
+from fer_data.adapters.shared import ran_lists
 from fer_data.errors import FerError
 from fer_data.samples import Sample
 

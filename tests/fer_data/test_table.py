@@ -10,7 +10,8 @@ from layouts.faces import face, png
 from layouts.table import LABELS, WORDS, write_boxes, write_bytes, write_paths, write_pixels
 
 from fer_data import images
-from fer_data.adapters import table, table_rows
+from fer_data.adapters import table
+from fer_data.adapters.shared import table_rows
 from fer_data.configuration import build
 from fer_data.errors import FerError
 from fer_data.importing import PicturesConfig, import_dataset

@@ -9,9 +9,9 @@ import pytest
 from layouts.clips import avi
 from layouts.faces import face
 
-from fer_data.adapters import videos
-from fer_data.adapters.videos import evenly, is_video, read_frames
-from fer_data.adapters.xml_elements import MAX_BYTES, parse_xml
+from fer_data.adapters.shared import videos
+from fer_data.adapters.shared.videos import evenly, is_video, read_frames
+from fer_data.adapters.shared.xml_elements import MAX_BYTES, parse_xml
 from fer_data.errors import FerError
 
 FACES = [face("happiness", number, 32) for number in range(7)]

@@ -10,10 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fer_data import links
-from fer_data.columns import mixed, repeated, value_codes, word_codes
 from fer_data.errors import FerError
 from fer_data.manifest import Manifest
-from fer_data.together import linked_rows, same_persons, same_pictures
+from fer_data.tabular.columns import mixed, repeated, value_codes, word_codes
+from fer_data.tabular.together import linked_rows, same_persons, same_pictures
 
 Disjoint = Literal["groups", "pictures", "subjects"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fer_data.columns import value_codes
 from fer_data.errors import FerError
-from fer_data.rows import coded, with_columns
-from fer_data.together import Together
+from fer_data.tabular.columns import value_codes
+from fer_data.tabular.rows import coded, with_columns
+from fer_data.tabular.together import Together
 
 SamePicture = Literal["group", "first", "refuse"]
 Conflicts = Literal["keep", "first", "null", "drop", "refuse"]

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fer_data.columns import repeated_values, word_codes
 from fer_data.expressions import label_names
+from fer_data.tabular.columns import repeated_values, word_codes
 
 SCHEMA = pa.schema(
     [

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from fer_data.adapters.parquet_shards import Shard, shard_at, shard_in
+from fer_data.adapters.shared.parquet_shards import Shard, shard_at, shard_in
 from fer_data.errors import FerError
 from fer_data.samples import Rejection
 from fer_data.sources import Source

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fer_data.columns import value_codes
 from fer_data.errors import FerError
 from fer_data.manifest import SCHEMA, Manifest
 from fer_data.store import FACTS
+from fer_data.tabular.columns import value_codes
 
 _MOST_CELLS = 2**20  # more values than this are counted only where they occur
 

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_data.columns import Keys, mixed, shared_values
+from fer_data.tabular.columns import Keys, mixed, shared_values
 
 
 def deal(

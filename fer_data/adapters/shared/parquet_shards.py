@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fer_data.adapters.wording import SPLITS
+from fer_data.adapters.shared.wording import SPLITS
 from fer_data.errors import FerError
 from fer_data.sources import MAX_EXPANSION, SPARE_BYTES, Source
 

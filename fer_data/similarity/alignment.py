@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_data.fingerprints import PICTURE_PX, THUMBNAIL_PX, UNIT, Thumbnails
 from fer_data.parallel import ordered_map
+from fer_data.similarity.fingerprints import PICTURE_PX, THUMBNAIL_PX, UNIT, Thumbnails
 
 _COARSE_SHIFT_PX = 2  # of a coarse picture, half a thumbnail
 _COARSE_WIDE_PX = 2.5

@@ -19,7 +19,7 @@ from fer_data.errors import FerError
 from fer_data.leaks import describe_leaks, leaking_pairs
 from fer_data.licenses import PERMISSIONS
 from fer_data.manifest import Manifest, lineage
-from fer_data.rows import SPLITS
+from fer_data.tabular.rows import SPLITS
 
 NOT_STATED = "not stated"
 PROHIBITED = (

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fer_data.columns import value_codes
 from fer_data.errors import FerError
 from fer_data.store import FACTS, Store
+from fer_data.tabular.columns import value_codes
 
 Part = tuple[NDArray[np.int64], pa.Table]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fer_data.columns import word_codes
 from fer_data.errors import FerError
 from fer_data.expressions import LABEL_SETS, label_names
-from fer_data.rows import coded, target_column, target_matrix, with_columns
+from fer_data.tabular.columns import word_codes
+from fer_data.tabular.rows import coded, target_column, target_matrix, with_columns
 
 Outside = Literal["refuse", "null", "drop"]
 
