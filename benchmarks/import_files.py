@@ -50,8 +50,8 @@ def main() -> None:
             peer.append(fresh(PEER, folder))
             ours.append(fresh(__file__, "--import-once", folder))
             arrays.append(fresh(PEER, folder, "--arrays"))
-        tell(lines, compared(folder, ours, peer, "reading and decoding", promised=not arguments.quick))
-        tell(lines, compared(folder, ours, arrays, "reading and decoding to arrays", promised=False))
+        tell(lines, compared(folder, ours, peer, "reading and decoding them", promised=not arguments.quick))
+        tell(lines, compared(folder, ours, arrays, "reading and decoding them to arrays", promised=False))
         for rows in (500,) if arguments.quick else (10**4, 10**5):
             more = link_files(folder, Path(name) / str(rows), rows)
             run = fresh(__file__, "--import-once", more)
@@ -68,7 +68,7 @@ def compared(folder: Path, ours: list[dict], peer: list[dict], what: str, *, pro
     share = float(np.median(decoding) / np.median(seconds))
     return figure(
         BENCH,
-        f"files imported in place per second, against {what} them",
+        f"files imported in place per second, against {what}",
         [len(sizes) / value for value in seconds],
         "files/s",
         digits=1,

@@ -109,3 +109,44 @@ def test_datasets_tell_licence_and_defects(fer):
     assert code == 0 and "fer2013" in out and "procedural" in out
     code, out, _ = fer("datasets", "fer2013")
     assert "licence" in out and "known defects" in out and "35887" in out.replace(",", "")
+
+
+def test_a_manifest_can_be_cut_joined_evened_out_and_exported(fer, drawn, project):
+    code, out, _ = fer("duplicates", drawn, "--set", "threshold=0.97")
+    assert code == 0 and "same photograph" in out and "fer split manifests/drawn --links" in out
+    code, out, _ = fer("duplicates", drawn, "--exact", "--out", "audit/exact.parquet")
+    assert code == 0 and "identical" in out
+    links = "audit/drawn.duplicates.parquet"
+    code, out, error = fer(
+        "split", drawn, "--links", links, "--set", "redraw=[train,val,test]", "--out", "manifests/split"
+    )
+    assert code == 0 and "train" in out, error
+    assert fer("split", drawn, "--folds", 4, "--out", "manifests/folds")[0] == 0
+    code, out, error = fer("filter", drawn, "--where", "label = 'fear'", "--out", "manifests/fear")
+    assert code == 0 and "fear" in out and "disgust" not in out, error
+    code, out, error = fer("filter", drawn, "--where", "label <> 'fear'", "--out", "manifests/rest")
+    code, out, error = fer("merge", "manifests/rest", "manifests/fear", "--out", "manifests/again")
+    assert code == 0 and "disgust" in out, error
+    code, out, error = fer("diff", drawn, "manifests/rest")
+    assert code == 0 and "only in a" in out and (project / "manifests/drawn-rest.html").is_file(), error
+    code, out, error = fer("rebalance", drawn, "--method", "repeat", "--out", "manifests/even")
+    assert code == 0 and "→" in out, error
+    code, out, error = fer("quality", drawn)
+    assert code == 0 and "dark:" in out, error
+    code, out, error = fer("export", drawn, "exports/hf", "--to", "hf")
+    assert code == 0 and "load_dataset" in out and (project / "exports/hf/croissant.json").is_file(), error
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["filter", "manifests/drawn", "--where", "lable = 'fear'", "--out", "m"], "near it are label"),
+        (["export", "manifests/drawn", "x", "--to", "coco"], "export format 'coco' is unknown"),
+        (["split", "manifests/drawn", "--set", "strategy=random", "--out", "m"], "strategy"),
+        (["import", "procedural", "--size", "48"], "belong to a crop"),
+        (["duplicates", "manifests/drawn", "manifests/drawn", "--exact"], "--exact takes one manifest"),
+    ],
+)
+def test_what_the_verbs_on_manifests_refuse(fer, drawn, command, sentence):
+    code, _, error = fer(*command)
+    assert code == 1 and sentence in error and error.count("\n") == 1, error

@@ -95,8 +95,8 @@ def linked_rows(sample_ids: pa.ChunkedArray, links: Path, kinds: Collection[str]
         raise FerError(f"{links}: expected a table of links with columns {', '.join(wanted)}, found no {missing[0]}")
     if kinds is not None:
         table = table.filter(pc.is_in(table["kind"], value_set=pa.array(sorted(kinds), pa.string())))
-    ends = pa.concat_arrays([chunk.cast(pa.string()) for name in ("a", "b") for chunk in table[name].chunks])
-    linked = ends.dictionary_encode()
+    ends = [chunk for name in ("a", "b") for chunk in table[name].cast(pa.string()).chunks]
+    linked = pa.chunked_array(ends, pa.string()).combine_chunks().dictionary_encode()
     pairs = linked.indices.to_numpy().astype(np.int64).reshape(2, -1).T
     component = components(len(linked.dictionary), pairs)
     place = pc.fill_null(pc.index_in(sample_ids, value_set=linked.dictionary), -1).to_numpy()

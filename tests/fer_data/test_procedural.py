@@ -40,7 +40,7 @@ def plan(options, count):
 def test_reading_says_what_it_is():
     rejections = []
     reading = read(None, Options(count=20), rejections)
-    assert (reading.form, reading.label_set, reading.total_images, reading.root) == ("drawn", "basic7", 20, None)
+    assert (reading.form, reading.label_set, reading.total_images, reading.source) == ("drawn", "basic7", 20, None)
     samples = list(reading.samples)
     assert [sample.key for sample in samples] == [f"{row:06d}" for row in range(20)]
     assert not rejections
