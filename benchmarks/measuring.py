@@ -74,7 +74,7 @@ def figure(
 
 def tell(lines: list[str], line: dict[str, Any]) -> None:
     """Print a figure as it comes, and keep it."""
-    lines.append(json.dumps(line))
+    lines.append(json.dumps(line, default=lambda value: value.item()))  # numbers of numpy
     print(lines[-1], flush=True)
 
 
