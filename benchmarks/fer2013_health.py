@@ -1,10 +1,10 @@
 """What the dataset layer finds in real FER-2013: duplicates, leaks, conflicting labels, bad pictures, what voters saw.
 
-    python benchmarks/fer2013_health.py FER2013.CSV --votes FER2013NEW.CSV [--out docs/results/fer2013-health.md]
+    python benchmarks/fer2013_health.py FER2013.CSV --votes FER2013NEW.CSV [--out docs/results/fer2013-health.md] [--leaks FILE]
 
-Imports the csv into a temporary project, and writes a page with figures and sample ids, never a picture. Beside it goes
-`<out>-leaks.csv`: every val and test face whose very picture or photograph lies in another split, with the SHA-256 of
-both pictures (`fer_data.images.pixel_sha256`), by which they are found in any copy, however its rows are numbered.
+Imports the csv into a temporary project, and writes a page with figures and sample ids, never a picture. With --leaks a
+csv too: every val and test face whose very picture or photograph lies in another split, with the SHA-256 of both
+pictures (`fer_data.images.pixel_sha256`), by which they are found in any copy, however its rows are numbered.
 """
 
 import argparse
@@ -32,8 +32,10 @@ def main() -> None:
     parser.add_argument("csv", type=Path)
     parser.add_argument("--votes", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/results/fer2013-health.md"))
+    parser.add_argument("--leaks", type=Path, help="also write each leak to this csv")
     arguments = parser.parse_args()
     out, csv, votes = arguments.out.absolute(), arguments.csv.absolute(), arguments.votes.absolute()
+    leaks_out = arguments.leaks.absolute() if arguments.leaks else None
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("fer.toml").touch()
@@ -41,7 +43,8 @@ def main() -> None:
         manifest = result.manifest
         report = find_near_duplicates([manifest], reporter=Terminal())
         leaks = leak_table(manifest, report)
-        leaks.to_csv(out.with_name(f"{out.stem}-leaks.csv"), index=False, float_format="%.4f")
+        if leaks_out is not None:
+            leaks.to_csv(leaks_out, index=False, float_format="%.4f")
         sections = [
             composition(manifest, result.notes),
             duplicates(manifest, report, leaks),
@@ -56,7 +59,7 @@ HEAD = """# The health of FER-2013
 
 What `fer_data` finds in real FER-2013 with the FER+ votes joined: printed by `python benchmarks/fer2013_health.py`, not
 written by hand. Ids are `fer2013/<row of the csv>` of a copy with 35,706 of the 35,887 rows; in another copy a picture
-is found by the SHA-256 of its pixels, which `fer2013-health-leaks.csv` beside this page has for every leak.
+is found by the SHA-256 of its pixels, which the table that `--leaks FILE` writes has for every leak.
 """
 
 
@@ -91,7 +94,7 @@ Near duplicates are {len(near):,} pairs of different pictures that show one phot
 {report.config.threshold}; {mirrored:,} of them mirrored). How precise and complete the search is stands in
 `near_duplicates.md`. A photograph counts as the same through others too: a is b's, b is c's. For the
 {leaks["test_or_val_id"].nunique():,} faces of val and test that have a twin in another split directly,
-`fer2013-health-leaks.csv` names it.
+`--leaks FILE` names it.
 
 Identical pictures with conflicting labels, by group:
 

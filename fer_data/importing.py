@@ -23,6 +23,7 @@ from fer_data.samples import Reading, Rejection, Sample
 from fer_data.store import Store
 from fer_data.store_writer import StoreWriter
 from fer_data.tabular.rows import coded
+from fer_data.tabular.together import same_keys, same_persons
 from fer_data.views import View
 
 _TOLD_EVERY = 64  # samples between two words on progress
@@ -124,19 +125,15 @@ class _Rows:
 
     def table(self, store: Store, label_origin: str) -> pa.Table:
         """Rows of a manifest, grouped by picture, person, sequence and photograph."""
-        facts = store.facts(["pixel_sha256", "subject_id", "sequence_id", "file"])
-        nothing = pa.chunked_array([pa.nulls(len(self.ids), pa.string())])
+        facts = store.facts(["pixel_key", "subject_id", "sequence_id", "file"])
+        ids = pa.chunked_array([self.ids], pa.string())
         # Frames of one sequence and faces in one photograph belong together as faces of one person do.
-        edges = np.concatenate(
-            [
-                links.identity_edges(self.ids, facts["pixel_sha256"], facts["subject_id"]),
-                links.identity_edges(self.ids, nothing, facts["sequence_id"]),
-                links.identity_edges(self.ids, nothing, facts["file"]),
-            ]
-        )
+        named = (same_persons(ids, facts[name]) for name in ("subject_id", "sequence_id", "file"))
+        pictures = same_keys(facts["pixel_key"].to_numpy(), np.ones(len(ids), dtype=bool))
+        edges = links.chains([pictures, *named])
         first = np.zeros(len(self.ids), dtype=np.int32)
         columns = {
-            "sample_id": pa.array(self.ids, pa.string()),
+            "sample_id": ids,
             "store": coded(first, [f"stores/{store.path.name}"]),
             "store_row": pa.array(np.arange(len(self.ids))),
             "label": pa.array(self.labels, pa.string()),

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fer_data import tables
 from fer_data.errors import FerError
 from fer_data.manifest import SPLITS, Manifest
-from fer_data.tabular.columns import equal_rows, mixed, rows_among, shared_values, word_codes
-from fer_data.tabular.together import Together, components, same_persons, same_pictures
+from fer_data.tabular.columns import mixed, rows_among, shared_values, word_codes
+from fer_data.tabular.together import Together, components, same_pictures
 
 HELD_OUT_SPLITS = ("val", "test")
 
@@ -59,21 +59,9 @@ def twins_across(manifest: Manifest, of: str, others: Sequence[str]) -> NDArray[
     return found
 
 
-def identity_edges(
-    sample_ids: Sequence[str], pixel_sha256: Sequence[str | None], subject_id: Sequence[str | None]
-) -> NDArray[np.int64]:
-    """Links between rows with the same picture and between rows that show the same person.
-
-    Args:
-        sample_ids: N ids.
-        pixel_sha256: N picture hashes.
-        subject_id: N names of persons.
-
-    Returns:
-        int64 [E, 2], pairs of row positions; each set of k equal rows is linked by a chain of k - 1 edges.
-    """
-    ids, pictures, subjects = (_strings(values) for values in (sample_ids, pixel_sha256, subject_id))
-    return np.concatenate([_chains(Together(*equal_rows(pictures))), _chains(same_persons(ids, subjects))])
+def chains(together: Iterable[Together]) -> NDArray[np.int64]:
+    """Edges that join the rows that belong together, int64 [E, 2]: k rows are chained by k - 1 edges."""
+    return np.concatenate([np.empty((0, 2), dtype=np.int64), *map(_chains, together)])
 
 
 def group_ids(sample_ids: Sequence[str], edges: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -195,12 +183,6 @@ def refuse_seen_groups(manifest: Manifest) -> None:
                 f"{len(leaked)} rows in {len(np.unique(current[leaked]))} such groups (first: {first}); train "
                 "the generator on this manifest's training split, or leave its faces out"
             )
-
-
-def _strings(values: Sequence[str | None] | pa.ChunkedArray) -> pa.ChunkedArray:
-    if isinstance(values, pa.ChunkedArray):
-        return values
-    return pa.chunked_array([pa.array(list(values), pa.string(), from_pandas=True)])
 
 
 def _chains(together: Together) -> NDArray[np.int64]:

@@ -42,7 +42,7 @@ KNOWN_DEFECTS = (
     "conflicting labels; one placeholder occurs 12 times under 5 labels.",
     "288 PrivateTest images (8 %) are identical to a Training image.",
     "Near duplicates: 27 % of the test faces are the same photograph as a training face, cropped, mirrored or "
-    "recompressed (docs/results/fer2013-health.md); `fer duplicates` finds them, `fer split --links` keeps them together.",
+    "recompressed (docs/results/fer2013-health.md); `fer duplicates` finds them, `fer split --links` joins them.",
     "Not a face: 177 rows where that is the plurality of the FER+ votes.",
     "The number in a FER+ file name is not the row of fer2013.csv: votes join by row position.",
     "Class folders and several mirrors merge PublicTest with PrivateTest, number the labels alphabetically, "

@@ -47,6 +47,11 @@ def same_pictures(manifest: Manifest) -> Together:
             known[own], keys[own] = _keys_of_hashes(manifest, own)
         else:
             keys[own] = column.to_numpy()
+    return same_keys(keys, known)
+
+
+def same_keys(keys: NDArray[np.int64], known: NDArray[np.bool_]) -> Together:
+    """Rows whose `pixel_key`, int64 [N], is known and occurs more than once."""
     rows = repeated(keys.view(np.uint64))
     codes = np.where(known[rows], np.unique(keys[rows], return_inverse=True)[1], -1)
     return Together(*several(rows, codes.astype(np.int64)))

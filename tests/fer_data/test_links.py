@@ -52,9 +52,11 @@ def test_twins_across_looks_only_from_one_split_into_others(picture_manifest):
     assert not links.twins_across(made, "test", []).any()
 
 
-def test_identity_edges_link_pictures_and_people_but_people_only_within_their_source():
-    ids = ["ck/1", "ck/2", "mmi/1", "mmi/2", "ck/3"]
-    edges = links.identity_edges(ids, ["a", "b", "a", None, None], ["S5", "S5", "S6", "S5", None])
+def test_pictures_are_linked_everywhere_and_people_only_within_their_source():
+    ids = pa.chunked_array([["ck/1", "ck/2", "mmi/1", "mmi/2", "ck/3"]])
+    pictures = together.same_keys(np.array([7, 8, 7, 0, 0]), np.array([True, True, True, False, False]))
+    persons = together.same_persons(ids, pa.chunked_array([["S5", "S5", "S6", "S5", None]]))
+    edges = links.chains([pictures, persons])
     assert {frozenset(edge) for edge in edges.tolist()} == {frozenset({0, 2}), frozenset({0, 1})}
 
 
@@ -66,7 +68,7 @@ def test_a_group_is_named_by_its_smallest_id():
 
 def test_nothing_has_no_groups():
     assert links.group_ids([], np.empty((0, 2), dtype=np.int64)).shape == (0,)
-    assert links.identity_edges([], [], []).shape == (0, 2)
+    assert links.chains([]).shape == (0, 2)
 
 
 @given(st.integers(1, 40), st.integers(0, 60), st.integers(0, 2**32 - 1))
