@@ -1,6 +1,6 @@
 """What the dataset layer finds in real FER-2013: duplicates, leaks, conflicting labels, bad pictures, what voters saw.
 
-    python benchmarks/fer2013_health.py FER2013.CSV --votes FER2013NEW.CSV [--out docs/results/fer2013-health.md] [--leaks FILE]
+    python benchmarks/fer2013_health.py FER2013.CSV --votes FER2013NEW.CSV [--out PAGE.md] [--leaks FILE.csv]
 
 Imports the csv into a temporary project, and writes a page with figures and sample ids, never a picture. With --leaks a
 csv too: every val and test face whose very picture or photograph lies in another split, with the SHA-256 of both
