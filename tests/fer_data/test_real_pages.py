@@ -57,7 +57,7 @@ def test_the_export_is_refused_and_for_this_machine_holds_every_face(real, proje
         for row in plain:
             found[row["sample_id"]] = images.pixel_sha256(images.decode(row["image"]["bytes"], "export"))
     assert found == dict(zip(real.frame["sample_id"], hashes, strict=True))
-    assert "this machine" in (project / "exports/real/LICENCE.txt").read_text()
+    assert "ON THE MACHINE WHERE IT WAS MADE ONLY" in (project / "exports/real/LICENCE.txt").read_text()
 
 
 def test_a_page_without_faces_holds_none(real, project):
