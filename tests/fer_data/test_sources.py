@@ -151,6 +151,17 @@ def test_what_is_no_download_is_one_sentence(tmp_path):
         open_source(damaged, [])
 
 
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_a_damaged_stream_is_one_sentence(tmp_path, kind):
+    path = write_tar(tmp_path / f"x.tar.{kind}", {"1.png": os.urandom(5000)}, f"w:{kind}")
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 2, len(data) // 2 + 400):
+        data[place] ^= 0x5A
+    path.write_bytes(data)
+    with pytest.raises(FerError, match="expected a"):
+        open_source(path, []).read("1.png")
+
+
 def test_damage_inside_an_archive_is_told_when_it_is_read(tmp_path):
     path = write_zip(tmp_path / "x.zip", {"1.png": bytes(range(256)) * 40})
     data = bytearray(path.read_bytes())
