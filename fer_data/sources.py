@@ -32,7 +32,7 @@ _CHUNK = 1 << 20
 
 # What reading a damaged or vanished file raises.
 _UNREADABLE = (
-    OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
+    OSError, EOFError, RuntimeError, NotImplementedError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def open_source(path: Path, rejections: list[Rejection]) -> Source:
             return _Zip(path, rejections)
         if tarfile.is_tarfile(path):
             return _Tar(path, rejections)
-    except (*_UNREADABLE, tarfile.TarError, ValueError) as error:
+    except (*_UNREADABLE, tarfile.TarError) as error:
         raise FerError(f"{path}: expected a whole archive, found one that cannot be read ({error})") from None
     raise FerError(f"{path}: expected a folder or an archive ({', '.join(ARCHIVES)}), found another file")
 

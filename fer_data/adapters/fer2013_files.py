@@ -128,8 +128,8 @@ def _parse_voted(line: list[str]) -> tuple[tuple[str, str] | None, list[float] |
         return (f"{columns} fields, name, box and ten votes", f"{len(line)}"), None, []
     box = None
     if len(line) == columns:
-        corners = line[1].strip("() ").split(",")
-        if len(corners) != 4 or not all(corner.strip().isdecimal() for corner in corners):
+        corners = [corner.strip() for corner in line[1].strip("() ").split(",")]
+        if len(corners) != 4 or not all(corner.isascii() and corner.isdecimal() for corner in corners):
             return ("a face box (left, top, right, bottom)", repr(line[1][:40])), None, []
         box = [float(corner) for corner in corners]
     votes = parse_counts(line[-len(FERPLUS_COLUMNS) :])

@@ -254,6 +254,7 @@ def test_faults_of_ferplus_folders_are_set_aside(tmp_path):
     table = root / "FER2013Train" / "label.csv"
     lines = table.read_text().splitlines()
     lines[2] = lines[2].replace("(0, 0, 48, 48)", "(0, 0)")
+    lines[6] = lines[6].replace("(0, 0, 48, 48)", "(0, 0, 48, \x1d48)")  # blanks that only some readers strip
     lines[3] = lines[3] + "0"
     lines[4] = lines[4].rsplit(",", 1)[0] + ",x"
     lines += [lines[0], "short,line", lines[0].replace("fer0000000.png", "../../etc/passwd")]
