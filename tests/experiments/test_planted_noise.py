@@ -14,7 +14,7 @@ from fer_data.importing import import_dataset
 @pytest.mark.timeout(600)
 def test_planted_noise_is_found_far_above_chance(project):
     options = procedural.Options(count=2000, seed=5, classes="balanced", label_noise=0.15, occlusions={}, lights={})
-    faces = import_dataset(procedural, None, "manifests/m", options).manifest
+    faces = import_dataset(procedural, None, project / "manifests/m", options).manifest
     train = TrainConfig(model="thin_resnet10", size_px=32, epochs=16, batch_size=64, evaluations=1)
     config = PredictConfig(folds=3, train=train)
     predictions = predict_out_of_fold(faces, config, project / "p.parquet", project / "run")
