@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fer_data.adapters import ckplus_csv, ckplus_folders, ckplus_sequences
-from fer_data.adapters.shared.downloads import file_name, required
+from fer_data.adapters.shared.downloads import file_name, only_form, required
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence
@@ -97,12 +97,8 @@ def _recognise(source: Source, root: Path, wanted: str) -> str:
         "ck48": ckplus_folders.is_form(source),
         "csv": any(file_name(name) == ckplus_csv.FILE_NAME for name in source.names),
     }
-    forms = [form for form, there in found.items() if there and wanted in ("auto", form)]
-    if len(forms) == 1:
-        return forms[0]
-    if forms:
-        named = ", ".join(f"{_FORMS[form]} ({form})" for form in forms)
-        raise FerError(f"{root}: expected one form of {TITLE}, found several: {named}; choose with --set form=…")
+    if form := only_form(found, wanted, _FORMS, root, TITLE):
+        return form
     raise FerError(
         f"{root}: expected S005/001/S005_001_00000001.png and so on, pictures named like that in folders named after "
         f"expressions, or {ckplus_csv.FILE_NAME}{'' if wanted == 'auto' else f' (form {wanted})'}, "

@@ -13,7 +13,7 @@ from typing import Literal
 
 from fer_data.adapters import rafdb_folders, rafdb_labels, rafdb_official, rafdb_parquet
 from fer_data.adapters.shared import ran_lists
-from fer_data.adapters.shared.downloads import required
+from fer_data.adapters.shared.downloads import only_form, required
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.licenses import Licence
@@ -102,12 +102,8 @@ def _recognise(source: Source, root: Path, wanted: str) -> str:
         "folders": rafdb_folders.is_form(source),
         "parquet": any(name.endswith(rafdb_parquet.ENDING) for name in source.names),
     }
-    forms = [form for form, there in found.items() if there and wanted in ("auto", form)]
-    if len(forms) == 1:
-        return forms[0]
-    if forms:
-        named = ", ".join(f"{_FORMS[form]} ({form})" for form in forms)
-        raise FerError(f"{root}: expected one form of {TITLE}, found several: {named}; choose with --set form=…")
+    if form := only_form(found, wanted, _FORMS, root, TITLE):
+        return form
     raise FerError(
         f"{root}: expected {rafdb_official.LIST}, train/1/train_00001_aligned.jpg and so on, or parquet files"
         f"{'' if wanted == 'auto' else f' (form {wanted})'}, found {source.shown()}; "

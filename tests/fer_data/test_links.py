@@ -114,7 +114,11 @@ def generated(picture_manifest, seen: list[tuple[str, int]] | None):
 
 
 def test_a_generator_that_saw_only_training_groups_is_accepted(picture_manifest):
-    links.refuse_seen_groups(generated(picture_manifest, [("set/0000", BIG + 2), ("gone/1", BIG + 1)]))
+    made = generated(picture_manifest, [("set/0000", BIG + 2), ("gone/1", BIG + 1)])
+    links.refuse_seen_groups(made)
+    (made.root / "seen.parquet").unlink()
+    with pytest.raises(FerError, match="is missing"):  # what was seen is really read
+        links.refuse_seen_groups(made)
 
 
 def test_a_seen_sample_stands_for_the_group_it_has_now(picture_manifest):
@@ -138,7 +142,9 @@ def test_the_table_of_seen_samples_must_be_there(picture_manifest):
 
 
 def test_stores_without_a_generation_are_not_asked(picture_manifest):
-    links.refuse_seen_groups(picture_manifest([0, 0], ["fear"] * 2, ["train", "test"], group_id=[1, 1]))
+    made = picture_manifest([0, 0], ["fear"] * 2, ["train", "test"], group_id=[1, 1])
+    assert links.crossing_groups(made).all()  # it leaks, but no generator saw it
+    links.refuse_seen_groups(made)
 
 
 @settings(deadline=None, max_examples=30)

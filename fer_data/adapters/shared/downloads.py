@@ -1,6 +1,6 @@
 """What adapters of single files share: opening a download, telling pictures from the rest, saying what was not read."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from fer_data.errors import FerError
@@ -28,6 +28,24 @@ def open_download(root: Path | None, title: str, rejections: list[Rejection]) ->
         FerError: no path was given, or `open_source` refuses what lies there.
     """
     return open_source(required(root, title), rejections)
+
+
+def only_form(found: Mapping[str, bool], wanted: str, names: Mapping[str, str], root: Path, title: str) -> str | None:
+    """The one form that a download has; None where it has none.
+
+    Args:
+        found: form → whether its marks are there.
+        wanted: the form that the user chose, or "auto".
+        names: form → what it is called in messages.
+
+    Raises:
+        FerError: it has several.
+    """
+    forms = [form for form, there in found.items() if there and wanted in ("auto", form)]
+    if len(forms) > 1:
+        named = ", ".join(f"{names[form]} ({form})" for form in forms)
+        raise FerError(f"{root}: expected one form of {title}, found several: {named}; choose with --set form=…")
+    return forms[0] if forms else None
 
 
 def is_picture(name: str) -> bool:
