@@ -3,7 +3,8 @@
 run.json            which configuration and which data this run is of
 state.safetensors   all that a killed run needs to go on; gone when the run is finished
 history.json        losses and validation scores, one entry per evaluation
-checkpoint/         model.safetensors and classifier.json; there when the run is finished
+checkpoint/         model.safetensors and classifier.json, and dynamics.safetensors where margins are kept; there when
+                    the run is finished
 """
 
 import json
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from classifier.dynamics import Dynamics
 from fer_data.errors import FerError
 from fer_data.files import atomic_file, atomic_folder, read_json, write_json
 
@@ -113,13 +115,17 @@ def load_state(run_dir: Path, optimizer: Optimizer) -> tuple[dict[str, dict[str,
     return networks, progress
 
 
-def write_checkpoint(run_dir: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> Path:
-    """Finish a run: its classifier appears, its state for resuming goes."""
+def write_checkpoint(
+    run_dir: Path, state: Mapping[str, Tensor], description: Mapping[str, Any], dynamics: Dynamics | None = None
+) -> Path:
+    """Finish a run: its classifier appears, with the margins that were kept; its state for resuming goes."""
     folder = checkpoint_folder(run_dir)
     with atomic_folder(folder) as partial:
         tensors = {key: value.detach().contiguous().cpu() for key, value in state.items()}
         save_file(tensors, partial / "model.safetensors")
         write_json(partial / "classifier.json", description)
+        if dynamics is not None:
+            dynamics.write(partial)
     (run_dir / _STATE).unlink(missing_ok=True)
     return folder
 

@@ -1,6 +1,7 @@
 """Labelled faces as tensors that fit in memory: loaded once, drawn by index, converted batch by batch."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,16 @@ class Faces:
         index = torch.from_numpy(np.flatnonzero(rows))
         ids = [self.sample_ids[row] for row in index.tolist()]
         return Faces(self.images[index], self.targets[index], self.weights[index], ids)
+
+    def relabelled(self, classes: Mapping[str, int]) -> "Faces":
+        """The same faces, some under another label: sample_id → index of the class."""
+        if not classes:
+            return self
+        rows = [row for row, sample_id in enumerate(self.sample_ids) if sample_id in classes]
+        targets = self.targets.clone()
+        told = torch.tensor([classes[self.sample_ids[row]] for row in rows])
+        targets[rows] = F.one_hot(told, targets.shape[1]).to(targets.dtype)
+        return Faces(self.images, targets, self.weights, self.sample_ids)
 
     def sha256(self) -> str:
         """Identity of all that training can see: pictures, targets, weights, ids, and their order."""

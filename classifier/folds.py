@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.data import load_faces
+from classifier.data import Faces
 from classifier.recipe import TrainConfig
 from classifier.training import train
 from fer_data.errors import FerError
@@ -64,48 +64,52 @@ def assign_folds(manifest: Manifest, rows: NDArray[np.bool_], folds: int, seed: 
     return assigned
 
 
+def trainable_rows(manifest: Manifest) -> NDArray[np.bool_]:
+    """Rows that classifiers may be trained on, bool [N]: the training split; all of a manifest without splits."""
+    split = manifest.frame["split"]
+    return ((split == "train") if split.notna().any() else split.isna()).to_numpy(dtype=bool)
+
+
 def train_folds(
     manifest: Manifest,
     rows: NDArray[np.bool_],
     folds: NDArray[np.int64],
+    faces: Faces,
     config: TrainConfig,
     run_dir: Path,
     reporter: Reporter,
     *,
-    first: int,
-    total: int,
+    title: str,
     replace: bool,
-) -> Iterator[tuple[NDArray[np.bool_], Path]]:
-    """Train one classifier for each fold, on training rows that share no group with it.
-
-    Rows of val and test are never trained on; a manifest without splits is all for training.
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_], Path]]:
+    """Train one classifier for each fold, on faces that share no group with it; fold k's seed is moved by k.
 
     Args:
         rows: bool [N], the rows that are folded.
         folds: int64 [n], their folds.
-        first: number of the first fold, which names its folder and moves its seed.
-        total: how many folds there will be in all, for progress.
+        faces: m faces of `trainable_rows`.
+        title: what the progress is called.
 
     Yields:
-        Which of the n rows the classifier may judge, and its checkpoint.
+        bool [n], which of the folded rows the classifier may judge; bool [m], which faces it learnt from; and
+        its checkpoint.
     """
-    split, groups = manifest.frame["split"], manifest.frame["group_id"].to_numpy()
-    trainable = (split == "train") if split.notna().any() else split.isna()
-    faces = load_faces(manifest, trainable.to_numpy(dtype=bool), config.size_px, config.channels)
+    groups = manifest.frame["group_id"].to_numpy()
     group_of = dict(zip(manifest.frame["sample_id"], groups, strict=True))
     learnt_groups = np.asarray([group_of[sample_id] for sample_id in faces.sample_ids])
-    for fold in range(folds.max() + 1):
+    total = int(folds.max()) + 1
+    for fold in range(total):
         held = folds == fold
-        number = first + fold
+        learnt = ~np.isin(learnt_groups, groups[rows][held])
         checkpoint = train(
-            faces.select(~np.isin(learnt_groups, groups[rows][held])),
+            faces.select(learnt),
             None,
             manifest.labels,
-            config.model_copy(update={"seed": config.seed + number}),
-            run_dir / f"fold-{number}",
+            config.model_copy(update={"seed": config.seed + fold}),
+            run_dir / f"fold-{fold}",
             reporter,
-            title=f"out-of-fold probabilities, fold {number + 1}/{total}",
-            trained_on={"manifest": manifest.name, "manifest_sha256": manifest.sha256, "held_out_fold": number},
+            title=f"{title}, fold {fold + 1}/{total}",
+            trained_on={"manifest": manifest.name, "manifest_sha256": manifest.sha256, "held_out_fold": fold},
             replace=replace,
         )
-        yield held, checkpoint
+        yield held, learnt, checkpoint

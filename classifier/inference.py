@@ -1,7 +1,5 @@
 """Run a trained network over faces that are already as it sees them."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -19,30 +17,22 @@ def probabilities(model: FaceClassifier, images: Tensor, *, mirror: bool) -> Ten
         mirror: average with the probabilities of the mirror image.
     """
 
-    def judge(batch: Tensor) -> Tensor:
-        return model(batch).float().softmax(dim=1)
-
-    return _run(model, judge, images, model.head.out_features, mirror=mirror)
-
-
-def features(model: FaceClassifier, images: Tensor, *, mirror: bool) -> Tensor:
-    """What the head sees, float32 [N, F] on the CPU; arguments as for `probabilities`."""
-    return _run(model, lambda batch: model.features(batch).float(), images, model.head.in_features, mirror=mirror)
+    return judge(model, images, mirror=mirror)[0]
 
 
 @torch.no_grad()
-def _run(
-    model: FaceClassifier, function: Callable[[Tensor], Tensor], images: Tensor, width: int, *, mirror: bool
-) -> Tensor:
+def judge(model: FaceClassifier, images: Tensor, *, mirror: bool) -> tuple[Tensor, Tensor]:
+    """Probabilities as above, and the features that the head sees, float32 [N, F] on the CPU, in one pass."""
     training = model.training
     model.eval()
     device = model.head.weight.device
-    out = torch.empty(len(images), width)
+    seen = torch.empty(len(images), model.head.in_features)
+    judged = torch.empty(len(images), model.head.out_features)
     for start in range(0, len(images), _BATCH):
         batch = to_input(images[start : start + _BATCH].to(device))
-        result = function(batch)
-        if mirror:
-            result = (result + function(batch.flip(3))) / 2
-        out[start : start + _BATCH] = result.cpu()
+        features = [model.features(view).float() for view in ((batch, batch.flip(3)) if mirror else (batch,))]
+        probabilities = [model.head(value).softmax(dim=1) for value in features]
+        seen[start : start + _BATCH] = (sum(features[1:], features[0]) / len(features)).cpu()
+        judged[start : start + _BATCH] = (sum(probabilities[1:], probabilities[0]) / len(features)).cpu()
     model.train(training)
-    return out
+    return judged, seen

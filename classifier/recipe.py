@@ -33,6 +33,7 @@ class TrainConfig(Configuration):
     ema: float = Field(0.99, ge=0, lt=1)  # decay per step of the averaged weights that are kept; 0 for none
     augmentation: AugmentationConfig = AugmentationConfig()
     mirror_average: bool = True  # judge a face together with its mirror image
+    dynamics: int = Field(8, ge=0)  # stretches of the training for which every face's margin is kept; 0 for none
     evaluations: int = Field(10, ge=1)  # evenly spread: validation is scored and the state saved
     choose_by: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"  # on validation faces
     allow_empty_classes: bool = False  # train although a label has no face

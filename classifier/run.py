@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from classifier.augmentation import augment
 from classifier.checkpoints import load_state, save_state
 from classifier.data import BalancedOrder, Faces, ShuffledOrder, step_seed, to_input
+from classifier.dynamics import Dynamics
 from classifier.inference import probabilities
 from classifier.metrics import evaluate
 from classifier.models import FaceClassifier, build_model
@@ -56,6 +57,7 @@ class Run:
             if config.balanced_sampling
             else ShuffledOrder(len(train), config.batch_size, config.seed)
         )
+        self.dynamics = Dynamics(train.classes, config.dynamics) if config.dynamics else None
         self.offsets = (config.logit_adjustment * class_prior(train).log()).to(accelerator.device)
 
     def go(self, stage: Stage) -> None:
@@ -100,6 +102,9 @@ class Run:
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"):
             logits = self.model(images)
+        if self.dynamics is not None:
+            seen = self.accelerator.gather((rows.to(device), logits.detach().float()))
+            self.dynamics.record(seen[0].cpu(), seen[1], self.step / self.steps)
         loss = (weights * F.cross_entropy(logits.float() + self.offsets, targets, reduction="none")).mean()
         value = loss.item()
         if not math.isfinite(value):
@@ -130,6 +135,8 @@ class Run:
                 networks["averaged"] = self.averaged.state_dict()
             if self.best is not None:
                 networks["best"] = self.best
+            if self.dynamics is not None:
+                networks["dynamics"] = self.dynamics.state_dict()
             progress = {"step": self.step, "seconds": self.seconds, "history": self.history}
             save_state(self.run_dir, networks, self.optimizer, progress)
             write_json(self.run_dir / "history.json", self.history)
@@ -149,6 +156,8 @@ class Run:
         if self.config.ema:
             self.averaged.load_state_dict(networks["averaged"])
         self.best = networks.get("best")
+        if self.dynamics is not None:
+            self.dynamics.load_state_dict(networks["dynamics"])
         self.step, self.seconds, self.history = progress["step"], progress["seconds"], progress["history"]
 
 

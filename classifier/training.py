@@ -80,7 +80,7 @@ def train(
     if accelerator.is_main_process:
         state, choice = run.chosen()
         facts = {"trained_on": dict(trained_on or {}), **choice, "code_version": code_version()}
-        write_checkpoint(run_dir, state, {**identity, **facts})
+        write_checkpoint(run_dir, state, {**identity, **facts}, run.dynamics)
     accelerator.wait_for_everyone()
     return folder
 

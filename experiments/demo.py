@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import Field
 from rich.console import Console
 
-from classifier.prediction import Classifier, PredictConfig, load_classifier, predict_out_of_fold
+from classifier.out_of_fold import PredictConfig, predict_out_of_fold
+from classifier.prediction import Classifier, load_classifier
 from classifier.training import TrainConfig, train_manifest
 from experiments import sheets
 from experiments.before_after import run_experiment

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from classifier.prediction import PredictConfig, predict_out_of_fold
+from classifier.out_of_fold import PredictConfig, predict_out_of_fold
 from classifier.training import TrainConfig
 from fer_data import label_audit, tables
 from fer_data.adapters import procedural
