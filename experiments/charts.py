@@ -5,8 +5,8 @@ from typing import Any
 
 import altair as alt
 
-from experiments.statistics import wilson
 from experiments.wording import METRIC_NAMES, arm_titles
+from fer_data.intervals import wilson
 from fer_data.pages import PALETTE
 
 INK, QUIET = "#1d2329", "#8a949d"

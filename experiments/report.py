@@ -13,11 +13,11 @@ import numpy as np
 from experiments import charts, wording
 from experiments.appendix import leaks_section, limits_section, reproduce_section, sources_section
 from experiments.sheets import Sheet
-from experiments.statistics import wilson
 from experiments.wording import METRIC_NAMES, interval, percent, points
 from fer_data import pages
 from fer_data.errors import FerError
 from fer_data.files import read_json, write_json
+from fer_data.intervals import wilson
 from fer_data.pages import Html, Section
 
 

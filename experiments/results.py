@@ -17,6 +17,7 @@ from experiments import statistics
 from fer_data.errors import FerError
 from fer_data.expressions import label_indices
 from fer_data.files import sha256_json
+from fer_data.intervals import holm, wilson
 from fer_data.links import twins_across
 from fer_data.manifest import Manifest
 from fer_data.votes import reference_labels
@@ -196,7 +197,7 @@ def _scores(sample: statistics.Bootstrap, arm: int, labels: Sequence[str], faces
     recall = {}
     for index, label in enumerate(labels):
         mean = float(per_class[:, index].mean())
-        low, high = statistics.wilson(mean * faces[index] if faces[index] else 0, int(faces[index]))
+        low, high = wilson(mean * faces[index] if faces[index] else 0, int(faces[index]))
         recall[label] = {
             "value": mean,
             "low": low,
@@ -247,7 +248,7 @@ def _correct(contrasts: list[dict[str, Any]]) -> None:
     """Add Holm's adjusted p within each family; the one primary contrast keeps its own."""
     for family in ("primary", "exploratory", "per class"):
         members = [contrast for contrast in contrasts if contrast["family"] == family]
-        adjusted = statistics.holm(np.array([member["p_value"] for member in members]))
+        adjusted = holm(np.array([member["p_value"] for member in members]))
         for member, p_value in zip(members, adjusted, strict=True):
             member["p_holm"] = float(p_value)
 

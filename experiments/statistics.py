@@ -118,21 +118,32 @@ class Bootstrap:
 
     def level(self, metric: Metric, arm: int) -> Interval:
         """A metric of one arm, averaged over seeds."""
-        means = self._means(metric(self.resampled[:, arm].astype(np.float64)))
-        return Interval(*_summary(metric(self.observed[arm]), means))
+        resampled = metric(self.resampled[:, arm].astype(np.float64))
+        return level_of(metric(self.observed[arm]), resampled, self.seed_weights)
 
     def difference(self, metric: Metric, before: int, after: int) -> Difference:
         """A metric of arm `after` less that of arm `before`, paired by seed and by face."""
         observed = metric(self.observed[after]) - metric(self.observed[before])
         resampled = metric(self.resampled[:, [before, after]].astype(np.float64))
-        means = self._means(resampled[:, 1] - resampled[:, 0])
-        summary = _summary(observed, means)
-        return Difference(*summary, p_value=_two_sided(means), smallest_effect=smallest_effect(summary[-1]))
+        return difference_of(observed, resampled[:, 1] - resampled[:, 0], self.seed_weights)
 
-    def _means(self, resampled: Array) -> Array:
-        """Weighted means over seeds, from [B, S]. A resample without any face of a class has no recall of it."""
-        means = np.sum(self.seed_weights * resampled, axis=1)
-        return means[np.isfinite(means)]
+
+def level_of(observed: Array, resampled: Array, seed_weights: Array) -> Interval:
+    """A figure with its uncertainty, from its values as they are and resampled.
+
+    Args:
+        observed: float64 [S], one value per seed.
+        resampled: float64 [B, S]; NaN where a resample has no face that the figure needs: left out.
+        seed_weights: float64 [B, S], rows sum to 1, see `draw_seed_weights`.
+    """
+    return Interval(*_summary(observed, _means(resampled, seed_weights)))
+
+
+def difference_of(observed: Array, resampled: Array, seed_weights: Array) -> Difference:
+    """The same for a figure that is a difference of two arms; arguments as for `level_of`."""
+    means = _means(resampled, seed_weights)
+    summary = _summary(observed, means)
+    return Difference(*summary, p_value=_two_sided(means), smallest_effect=smallest_effect(summary[-1]))
 
 
 def bootstrap(
@@ -162,7 +173,7 @@ def bootstrap(
         raise FerError("statistics: expected test faces to resample, found none; check the test split's labels")
     if resamples < 100:
         raise FerError(f"bootstrap: expected at least 100 resamples for a 95 % interval, found {resamples}")
-    unit, units = (np.arange(faces), faces) if groups is None else _group_index(groups)
+    unit, units = (np.arange(faces), faces) if groups is None else group_index(groups)
     runs = truth * classes + predicted.reshape(arms * seeds, faces)
     cells = np.zeros((arms * seeds, classes * classes, units), dtype=np.float32)
     for run, cell in enumerate(runs):
@@ -174,22 +185,9 @@ def bootstrap(
         weights = np.stack([np.bincount(generator.integers(units, size=units), minlength=units) for _ in range(size)])
         # Whole numbers below 2^24: the product is exact in float32 whatever the order of summation.
         resampled[start : start + size] = (weights.astype(np.float32) @ flat).reshape(size, *resampled.shape[1:])
-    return Bootstrap(confusion_counts(truth, predicted, classes), resampled, _seed_weights(seeds, resamples, generator))
-
-
-def wilson(hits: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson, JASA 22, 1927); (0, 1) where `total` is 0.
-
-    Args:
-        hits: how many of `total`; a mean over seeds need not be whole.
-    """
-    if total == 0:
-        return 0.0, 1.0
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
-    share = hits / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return Bootstrap(
+        confusion_counts(truth, predicted, classes), resampled, draw_seed_weights(seeds, resamples, generator)
+    )
 
 
 def mcnemar(right_before: NDArray[np.bool_], right_after: NDArray[np.bool_]) -> tuple[int, int, float]:
@@ -207,19 +205,29 @@ def mcnemar(right_before: NDArray[np.bool_], right_after: NDArray[np.bool_]) -> 
     return lost, won, p_value
 
 
-def holm(p_values: Array) -> Array:
-    """P values adjusted for looking at several (Holm, Scandinavian Journal of Statistics 6, 1979), [M]; NaN stays."""
-    adjusted = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(np.isfinite(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    steps = p_values[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(steps)) if len(order) else steps
-    return adjusted
-
-
 def smallest_effect(standard_error: float, power: float = 0.8, level: float = 0.05) -> float:
     """The smallest true difference that a two-sided test at `level` finds with probability `power`."""
     return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * standard_error
+
+
+def group_index(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Groups counted from 0, int64 [N], and how many there are."""
+    names, index = np.unique(groups, return_inverse=True)
+    return index, len(names)
+
+
+def draw_seed_weights(seeds: int, resamples: int, generator: np.random.Generator) -> Array:
+    """How much each seed counts in each resample, float64 [B, S], rows sum to 1: of S seeds S - 1 are drawn."""
+    if seeds == 1:
+        return np.ones((resamples, 1))
+    drawn = generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=resamples)
+    return drawn / (seeds - 1)
+
+
+def _means(resampled: Array, seed_weights: Array) -> Array:
+    """Weighted means over seeds, from [B, S]. A resample without any face of a class has no recall of it."""
+    means = np.sum(seed_weights * resampled, axis=1)
+    return means[np.isfinite(means)]
 
 
 def _summary(observed: Array, means: Array) -> tuple[float, float, float, float]:
@@ -234,15 +242,3 @@ def _two_sided(means: Array) -> float:
         return float("nan")
     below, above = np.sum(means <= 0) + 1, np.sum(means >= 0) + 1
     return float(min(1.0, 2 * min(below, above) / (len(means) + 1)))
-
-
-def _group_index(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    names, index = np.unique(groups, return_inverse=True)
-    return index, len(names)
-
-
-def _seed_weights(seeds: int, resamples: int, generator: np.random.Generator) -> Array:
-    if seeds == 1:
-        return np.ones((resamples, 1))
-    drawn = generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=resamples)
-    return drawn / (seeds - 1)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_data.errors import FerError
+from fer_data.intervals import wilson
 from generators.screening import Judge
 
 
@@ -77,15 +77,6 @@ def label_agreement(judge: Judge, pictures: NDArray[np.uint8], labels: Sequence[
     return found
 
 
-def wilson_interval(successes: int, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson, "Probable Inference", JASA 1927)."""
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share = successes / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count**2)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def polynomial_mmd2(real: NDArray[np.float64], synthetic: NDArray[np.float64]) -> float:
     """Unbiased squared maximum mean discrepancy with the kernel (x·y / F + 1)³.
 
@@ -140,5 +131,5 @@ def kid(
 
 
 def _agreement(agreed: NDArray[np.bool_], chance: float) -> Agreement:
-    low, high = wilson_interval(int(agreed.sum()), len(agreed))
+    low, high = wilson(int(agreed.sum()), len(agreed))
     return Agreement(float(agreed.mean()), low, high, chance, len(agreed))

@@ -38,13 +38,6 @@ def test_a_class_without_faces_has_no_recall_and_no_share_in_means() -> None:
     assert st.macro_f1(confusion) == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_wilson_equals_scipy() -> None:
-    for hits, total in [(0, 7), (3, 55), (55, 55), (700, 1000)]:
-        expected = stats.binomtest(hits, total).proportion_ci(0.95, method="wilson")
-        assert st.wilson(hits, total) == pytest.approx((expected.low, expected.high))
-    assert st.wilson(0, 0) == (0.0, 1.0)
-
-
 def test_mcnemar_equals_the_binomial_test() -> None:
     generator = np.random.default_rng(3)
     before, after = generator.random((2, 200)) < [[0.6], [0.7]]
@@ -52,13 +45,6 @@ def test_mcnemar_equals_the_binomial_test() -> None:
     assert (lost, won) == (np.sum(before & ~after), np.sum(after & ~before))
     assert p_value == pytest.approx(stats.binomtest(lost, lost + won, 0.5).pvalue)
     assert st.mcnemar(before, before)[2] == 1.0
-
-
-def test_holm_by_hand() -> None:
-    adjusted = st.holm(np.array([0.01, 0.04, np.nan, 0.03, 0.5]))
-    np.testing.assert_allclose(adjusted, [0.04, 0.09, np.nan, 0.09, 0.5])
-    assert st.holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
-    assert st.holm(np.array([])).size == 0
 
 
 def test_resampled_faces_have_the_standard_error_of_the_closed_form() -> None:

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
 from fer_data.errors import FerError
-from generators.fidelity import kid, label_agreement, polynomial_mmd2, wilson_interval
+from generators.fidelity import kid, label_agreement, polynomial_mmd2
 
 
 class FixedJudge:
@@ -31,15 +31,6 @@ def test_agreement_per_label_with_chance_and_interval():
     assert found["all"].chance == pytest.approx(0.5)
     assert "neutral" not in found
     assert found["all"].as_dict()["count"] == 4
-
-
-def test_wilson_interval_against_its_closed_form():
-    # Roots of (p - 8/10)^2 = z^2 p (1 - p) / 10.
-    z = 1.959963984540054
-    roots = np.sort(np.roots([1 + z**2 / 10, -(2 * 0.8 + z**2 / 10), 0.64]))
-    assert wilson_interval(8, 10) == pytest.approx(tuple(roots))
-    assert wilson_interval(0, 5)[0] == pytest.approx(0, abs=1e-12)
-    assert wilson_interval(5, 5)[1] == pytest.approx(1)
 
 
 def test_agreement_refuses_what_it_cannot_judge():
