@@ -4,10 +4,11 @@ Labels travel by name. An integer code never leaves the adapter that knows its t
 label set only where a tensor is made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from types import MappingProxyType
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from fer_data.errors import FerError
@@ -69,13 +70,11 @@ def label_indices(labels: Iterable[str | None], label_set: str) -> NDArray[np.in
     Raises:
         FerError: a label is not in the set.
     """
-    position = {name: index for index, name in enumerate(label_names(label_set))}
-    indices = []
-    for label in labels:
-        if label is None or label != label:  # pandas writes a null label as NaN
-            indices.append(-1)
-        elif label in position:
-            indices.append(position[label])
-        else:
-            raise FerError(f"label {label!r} is not in the label set {label_set}: {', '.join(position)}")
-    return np.asarray(indices, dtype=np.int64)
+    names = label_names(label_set)
+    column = pd.Series(labels if isinstance(labels, Sized) else list(labels), dtype=object)
+    indices = np.asarray(pd.Categorical(column, categories=names).codes, dtype=np.int64)
+    unknown = (indices < 0) & column.notna().to_numpy()
+    if unknown.any():
+        first = column[unknown].iloc[0]
+        raise FerError(f"label {first!r} is not in the label set {label_set}: {', '.join(names)}")
+    return indices

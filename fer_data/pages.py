@@ -4,7 +4,6 @@ Text that comes from data goes through `text` or into a builder here, all of whi
 builders return is `Html`; a table cell that is `Html` is taken as it is, any other is escaped.
 """
 
-import base64
 import hashlib
 import html
 import re
@@ -17,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_data.files import atomic_file
-from fer_data.images import encode_png
 from fer_data.manifest import Manifest
+from fer_data.picture_sheets import picture_sheet
 from fer_data.store import stored_pictures
 from fer_data.tables import code_version
 
@@ -208,23 +207,15 @@ def face_sheet(
     """
     if not len(images):
         return paragraph("No faces to show.", "note")
-    size = images.shape[-1]
-    sheet = _sheet(images, columns)
-    height, width = sheet.shape[:2]
-    scale = f"background-size:{100 * width / size:.4f}% {100 * height / size:.4f}%"
+    sheet = picture_sheet(images, columns)
     items = []
-    for index in range(len(images)):
+    for index, place in enumerate(sheet.places):
         caption = captions[index] if captions is not None else ()
         lines = (caption,) if isinstance(caption, str) else tuple(caption)
         label = text(" · ".join(lines) or f"face {index + 1}")
-        left = 100 * (index % columns * (size + 2) + 1) / (width - size)
-        top = 100 * (index // columns * (size + 2) + 1) / (height - size)
-        style = f"{scale};background-position:{left:.4f}% {top:.4f}%"
         under = "".join(f"<span>{text(line)}</span>" for line in lines)
-        items.append(f'<li title="{label}"><i role="img" aria-label="{label}" style="{style}"></i>{under}</li>')
-    data = base64.b64encode(encode_png(sheet)).decode()
-    grid = f"grid-template-columns:repeat({columns},minmax(0,{scale_px}px))"
-    grid += f";--sheet:url(data:image/png;base64,{data})"
+        items.append(f'<li title="{label}"><i role="img" aria-label="{label}" style="{place}"></i>{under}</li>')
+    grid = f"grid-template-columns:repeat({columns},minmax(0,{scale_px}px));{sheet.variable}"
     kind = "faces" if captions is not None else "faces plain"
     return Html(f'<ol class="{kind}" style="{grid}">{"".join(items)}</ol>\n')
 
@@ -275,21 +266,6 @@ def _row(cells: Sequence[object], kinds: Sequence[str]) -> str:
     first, *others = (_markup(cell) for cell in cells)
     rest = "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds[1:], others, strict=True))
     return f'<tr><th scope="row"{kinds[0]}>{first}</th>{rest}</tr>\n'
-
-
-def _sheet(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Faces side by side, uint8 [H, W] or [H, W, 3].
-
-    Each carries a border of its own edge pixels, so that scaling in the browser mixes in no neighbour.
-    """
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    channels, cell = padded.shape[1:3]
-    rows = -(-len(images) // columns)
-    cells = np.zeros((rows * columns, channels, cell, cell), dtype=np.uint8)
-    cells[: len(images)] = padded
-    sheet = cells.reshape(rows, columns, channels, cell, cell).transpose(0, 3, 1, 4, 2)
-    sheet = sheet.reshape(rows * cell, columns * cell, channels)
-    return sheet[:, :, 0] if channels == 1 else sheet
 
 
 def _shaded(value: float, agrees: bool, decimals: int) -> str:

@@ -27,7 +27,7 @@ from fer_data.errors import FerError
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
 from fer_data.project import relative
-from fer_data.quality_cache import measures_of
+from fer_data.quality_cache import are_measured, measures_of
 
 # Issue -> the score that tells it. The flag of an issue is `is_<issue>`.
 ISSUES: Mapping[str, str] = MappingProxyType(
@@ -78,6 +78,11 @@ def measure_quality(manifest: Manifest, reporter: Reporter = SILENT) -> pd.DataF
     scores["face_score"] = _face_scores(manifest, facts["votes"])
     scores.insert(0, "sample_id", manifest.frame["sample_id"].to_numpy())
     return scores[["sample_id", "brightness", *ISSUES.values()]]
+
+
+def is_measured(manifest: Manifest) -> bool:
+    """Whether every picture was measured before, so that `measure_quality` costs next to nothing."""
+    return are_measured(manifest, score_pictures, SIZE_PX)
 
 
 def score_pictures(images: NDArray[np.uint8]) -> pd.DataFrame:

@@ -49,6 +49,16 @@ def measures_of(manifest: Manifest, measure: Measure, size_px: int, reporter: Re
     return pd.concat(parts[1:] or parts).sort_index()
 
 
+def are_measured(manifest: Manifest, measure: Measure, size_px: int) -> bool:
+    """Whether `measures_of` would read no picture."""
+    version = _version(measure, size_px)
+    frame = manifest.frame
+    return all(
+        rows["store_row"].isin(_known(manifest, str(name), version).index).all()
+        for name, rows in frame.groupby("store", sort=False)
+    )
+
+
 def _measured(
     manifest: Manifest, store: str, rows: NDArray[np.int64], measure: Measure, size_px: int, stage: Stage
 ) -> pd.DataFrame:
