@@ -1,87 +1,18 @@
-"""Verbs of the review: find suspected labels, decide on them, apply the decisions."""
+"""Verbs of the review: decide on suspected labels, apply the decisions."""
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fer_cli.options import (
-    ConfigOption,
     DecisionsOption,
-    DryRunOption,
     JsonOption,
     ManifestArgument,
     ReplaceOption,
-    SetOption,
 )
-from fer_cli.terminal import app, keep_configuration, read, reporter, say, short, show_plan
-
-
-@app.command(no_args_is_help=True)
-def predict(
-    manifest: ManifestArgument,
-    out: Annotated[Path | None, typer.Option(help="table; default predictions/<name>.parquet")] = None,
-    run: Annotated[Path | None, typer.Option(help="work folder; default runs/predict-<name>")] = None,
-    config: ConfigOption = "predict",
-    settings: SetOption = None,
-    replace: ReplaceOption = False,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Out-of-fold probabilities for every training face. Interrupt and run again to go on."""
-    from classifier.prediction import PredictConfig, predict_out_of_fold
-    from fer_data.configuration import resolve
-
-    opened = read(manifest)
-    configuration = resolve(PredictConfig, config, settings or ())
-    out = out or opened.root / f"predictions/{opened.name}.parquet"
-    if dry_run:
-        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
-    path = predict_out_of_fold(
-        opened,
-        configuration,
-        out,
-        run or opened.root / f"runs/predict-{opened.name}",
-        reporter(as_json),
-        replace=replace,
-    )
-    keep_configuration(configuration, path)
-    name = short(manifest)
-    return say(as_json, {"rows": len(opened)}, [], [path], [f"fer audit {name} --predictions {short(path)}"])
-
-
-@app.command(no_args_is_help=True)
-def audit(
-    manifest: ManifestArgument,
-    predictions: Annotated[
-        Path | None, typer.Option(help="default predictions/<name>.parquet, made if missing")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="table; default audit/<name>.parquet")] = None,
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    replace: ReplaceOption = False,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """A ranked table of suspected label issues, and a page with the worst faces of each class."""
-    from fer_data import audit_page, label_audit
-    from fer_data.configuration import resolve
-
-    opened = read(manifest)
-    configuration = resolve(label_audit.AuditConfig, config, settings or ())
-    out = out or opened.root / f"audit/{opened.name}.parquet"
-    if dry_run:
-        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
-    default = opened.root / f"predictions/{opened.name}.parquet"
-    if predictions is None and not default.is_file():
-        predict(manifest, as_json=as_json)
-    path = label_audit.audit(opened, predictions or default, configuration, out, replace=replace)
-    keep_configuration(configuration, path)
-    page = audit_page.write_audit_page(opened, path, path.with_suffix(".html"))
-    summary = label_audit.read_summary(path)
-    following = [f"fer curate {short(manifest)} --audit {short(path)}"]
-    return say(as_json, summary.as_dict(), summary.lines(), [path, page], following)
+from fer_cli.terminal import app, read, say, short
 
 
 @app.command(no_args_is_help=True)
@@ -138,14 +69,22 @@ def apply(
     ] = None,
     match: Annotated[str, typer.Option(help="id, or pixels: the same picture under another id")] = "id",
     consensus: Annotated[str, typer.Option(help="how reviewers who differ are settled: majority")] = "majority",
+    policy: Annotated[
+        str | None, typer.Option(help="careful, balanced or thorough: what the audit's rules say, without a reviewer")
+    ] = None,
+    audit_table: Annotated[
+        Path | None, typer.Option("--audit", help="of --policy; default audit/<name>.parquet")
+    ] = None,
     replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fold the decisions so far into a new manifest."""
+    """Fold the decisions so far into a new manifest; or, with --policy, what an audit says without a reviewer."""
     from fer_data import decisions as room
     from fer_data.decision_log import DecisionLog, default_log
 
     opened = read(manifest)
+    if policy is not None:
+        return _apply_policy(opened, audit_table, policy, out, replace=replace, as_json=as_json)
     with closing(DecisionLog(decisions or default_log(opened), must_exist=True)) as decision_log:
         clean = room.apply(opened, decision_log, out, match=match, consensus=consensus, replace=replace)
     facts = clean.metadata["decisions"]
@@ -153,4 +92,24 @@ def apply(
     agreed = f", agreement κ = {kappa:.2f}" if kappa is not None else ""
     counts = " · ".join(f"{facts[outcome]:,} {outcome}" for outcome in ("relabelled", "dropped", "unsure", "kept"))
     line = f"{counts} · by {', '.join(facts['reviewers']) or 'nobody'}{agreed}"
-    say(as_json, facts, [line], [clean.path], [f"fer balance {short(out)}"])
+    return say(as_json, facts, [line], [clean.path], [f"fer balance {short(out)}"])
+
+
+def _apply_policy(
+    manifest: Any, audit_table: Path | None, policy: str, out: Path, *, replace: bool, as_json: bool
+) -> None:
+    from fer_data.auditing.policy_application import apply_policy
+
+    table = audit_table or manifest.root / f"audit/{manifest.name}.parquet"
+    changed = apply_policy(manifest, table, policy, out, replace=replace)
+    facts = changed.metadata["policy"]
+    counts = " · ".join(
+        f"{facts['counts'][action]:,} {words}"
+        for action, words in (("relabel", "relabelled"), ("drop", "dropped"), ("soften", "softened"))
+    )
+    right = (facts["expected"] or {}).get("new_labels")
+    expected = f" · {100 * right['value']:.0f} % of the new labels are expected to be right" if right else ""
+    lines = [f"{counts}{expected}"]
+    if facts["counts"]["person"]:
+        lines.append(f"{facts['counts']['person']:,} of {', '.join(facts['guarded'])} left to a person")
+    return say(as_json, facts, lines, [changed.path], [f"fer balance {short(out)}"])
