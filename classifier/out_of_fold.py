@@ -41,16 +41,21 @@ class PredictConfig(Configuration):
     minutes: float | None = Field(None, gt=0)  # no repeat begins that would, going by those before, end later
     models: tuple[str, ...] = ()  # networks that the repeats take by turns; none given: the one of `train`
     planted: float = Field(0.05, ge=0, lt=0.5)  # share of the labels that each repeat makes wrong while training
-    calibration: Literal["none", "temperature", "vector"] = "vector"  # of each fold, fitted on the other folds
-    train: TrainConfig = TrainConfig(epochs=8)  # the weights of its last step judge: nothing is chosen
+    calibration: Literal["none", "temperature", "vector"] = "temperature"  # of each fold, fitted on the other folds
+    train: TrainConfig = TrainConfig(epochs=16)  # the weights of its last step judge: nothing is chosen
+    least_steps: int = Field(1000, ge=1)  # of a training; a small set is passed over more often than `epochs` says
     seed: int = Field(0, ge=0)  # of folding and planting; repeat r takes seed + r
 
-    def plan(self, number: int) -> RepeatPlan:
-        """How repeat `number` is made."""
+    def plan(self, number: int, faces: int) -> RepeatPlan:
+        """How repeat `number` is made of so many faces to train on."""
         models = self.models or (self.train.model,)
-        classifiers = self.folds * number
+        steps = self.train.epochs * faces * (1 - 1 / self.folds) / self.train.batch_size
         train = self.train.model_copy(
-            update={"model": models[number % len(models)], "seed": self.train.seed + classifiers}
+            update={
+                "model": models[number % len(models)],
+                "seed": self.train.seed + self.folds * number,
+                "steps": self.train.steps or (self.least_steps if steps < self.least_steps else None),
+            }
         )
         title = "out-of-fold probabilities" + (f", repeat {number + 1}/{self.repeats}" if self.repeats > 1 else "")
         return RepeatPlan(number, self.folds, self.planted, train, self.seed + number, title)
@@ -98,7 +103,8 @@ def predict_out_of_fold(
     repeats: list[Repeat] = []
     seconds: list[float] = []
     while len(files) < config.repeats and _in_time(seconds, config.minutes):
-        files.append(make_repeat(pool, config.plan(len(files)), repeats, run_dir, reporter, replace=replace))
+        plan = config.plan(len(files), int(pool.trainable.sum()))
+        files.append(make_repeat(pool, plan, repeats, run_dir, reporter, replace=replace))
         table, metadata = tables.read_table(files[-1], kind="repeat")
         repeats.append(read_repeat(table, manifest.labels))
         seconds.append(metadata["seconds"])

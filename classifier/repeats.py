@@ -84,16 +84,16 @@ def make_repeat(
     """
     manifest, file = pool.manifest, run_dir / f"repeat-{plan.number}.parquet"
     told = _told(pool, plan, before)
+    changed = told != np.where(pool.trainable, pool.classes, UNTRAINED)
     identity = {
         "manifest_sha256": manifest.sha256,
         "configuration": plan.train.model_dump(mode="json"),
         **{key: getattr(plan, key) for key in ("number", "folds", "planted", "seed")},
-        "planted_labels": int((told != pool.classes).sum()),
+        "planted_labels": int(changed.sum()),
     }
     if file.is_file() and _identity(file, identity) == identity:
         return file
     faces = load_faces(manifest, trainable_rows(manifest), plan.train.size_px, plan.train.channels)
-    changed = told != np.where(pool.trainable, pool.classes, UNTRAINED)
     faces = faces.relabelled(dict(zip(pool.ids[changed], told[changed], strict=True)))
     folds = assign_folds(manifest, pool.rows, plan.folds, plan.seed)
     judged = _Judgements(pool, told, folds, len(manifest.labels))
@@ -153,7 +153,8 @@ class _Judgements:
         }
         if self.margins is not None:
             columns["margins"] = _lists(_means(*self.margins))
-        columns["features"] = _lists(self.features)
+        if self.features is not None:
+            columns["features"] = _lists(self.features)
         return pa.table(columns)
 
     def accuracy(self) -> float:
@@ -193,7 +194,6 @@ def _means(sums: Floats, counts: Floats) -> Floats:
     return np.where(np.isfinite(means), means, whole[:, None])
 
 
-def _lists(matrix: Floats | None) -> pa.Array:
-    """Rows of a matrix as lists of half-precision numbers: a third digit is noise here."""
-    assert matrix is not None
+def _lists(matrix: Floats) -> pa.Array:
+    """Rows of a matrix as lists of half-precision numbers: a fourth digit is noise here."""
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(np.float16).ravel()), matrix.shape[1])

@@ -1,5 +1,6 @@
 """Verbs that train, predict and generate, and the experiments that measure what was gained."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -155,7 +156,11 @@ def experiment(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Retrain before and after with several seeds and write a report. Interrupt and run again to go on."""
+    """Retrain before and after with several seeds, or judge the audit, and write a report. Run again to go on."""
+    from fer_data.configuration import find_preset, read_yaml
+
+    if read_yaml(find_preset(config)).get("kind") == "audit_benchmark":
+        return _judge_audit(config, out, settings or (), dry_run, as_json)
     from experiments.before_after import collect_sheets, run_experiment
     from experiments.design import ExperimentConfig, prepare
     from experiments.report import write_report
@@ -174,6 +179,25 @@ def experiment(
     page = write_report(results, out / "report.html", sheets=collect_sheets(configuration, root))
     sentence = answer(results)
     return say(as_json, {"answer": sentence}, [sentence], [page])
+
+
+def _judge_audit(config: str, out: Path | None, settings: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    from experiments.audit_benchmark.design import AuditBenchmarkConfig, prepare
+    from experiments.audit_benchmark.report import answer
+    from experiments.audit_benchmark.run import run_audit_benchmark
+    from fer_data.configuration import resolve
+    from fer_data.files import read_json
+    from fer_data.project import project_root
+
+    configuration = resolve(AuditBenchmarkConfig, config, settings)
+    root = project_root(Path.cwd())
+    out = out or root / "runs" / configuration.name
+    if dry_run:
+        prepare(configuration, root)
+        return show_plan(as_json, configuration.model_dump(mode="json"), [out / "report.md"])
+    path = run_audit_benchmark(configuration, root, out, reporter(as_json))
+    sentence = answer(read_json(path))
+    return say(as_json, {"answer": sentence}, [sentence], [path, path.with_suffix(".md")])
 
 
 @app.command()

@@ -29,7 +29,7 @@ from fer_data.auditing.examples import (
     trained_examples,
     untrained_parts,
 )
-from fer_data.auditing.noise import estimate_noise
+from fer_data.auditing.noise import NoiseEstimate, estimate_noise
 from fer_data.auditing.presence import Model, deal, learn
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
@@ -40,6 +40,8 @@ Matrix = NDArray[np.float64]
 _SHARPNESS = (0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0, 2.5, 3.0)
 _FACES = 500  # a label of so many believes half of what is estimated of its frequency
 _BISECTIONS = 24  # of an interval of 40
+_LEAST_SPREAD = 0.045  # of the rates of labels; they are never taken for quite the same
+_Z = 1.959963984540054  # of a two-sided 95 % interval
 _LEAST_WRONG = 0.005  # no label is always right, and none always wrong
 
 
@@ -54,8 +56,8 @@ class CombineConfig(Configuration):
     sample: int = Field(default=60_000, ge=100)
     # Groups are dealt to so many folds; each is scored with the weights learnt on the others.
     folds: int = Field(default=3, ge=2)
-    # How strongly weights are drawn to equal ones.
-    penalty: float = Field(default=3e-3, ge=0)
+    # How strongly weights are drawn to equal ones: the more labels were planted, the more is learnt from them.
+    penalty: float = Field(default=5.0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -107,15 +109,14 @@ def combine(
     config: CombineConfig,
     seed: int,
     *,
-    joint: Matrix | None = None,
+    noise: NoiseEstimate | None = None,
     shares: Sequence[Matrix | None] | None = None,
 ) -> Combined:
     """Learn what wrong labels look like from planted ones, and judge every given label by it.
 
     Args:
         seed: of the parts, of samples and of what is planted for judging.
-        joint: float64 [K, K], given × true, how labels go wrong and how often; None takes the `estimate_noise` of a
-            sample.
+        noise: how labels go wrong and how often, of the same faces; None estimates it on a sample.
         shares: `neighbour_shares` of each repeat, for whoever has them already; None computes them.
 
     Raises:
@@ -125,48 +126,61 @@ def combine(
     rng = np.random.default_rng((seed, 0x636F6D62))
     fold = deal(evidence.groups, config.folds, rng)
     sample = np.sort(rng.permutation(len(evidence))[: config.sample])
-    joint = _joint(evidence.take(sample)) if joint is None else joint
-    rates, frequency = _rates(joint, np.bincount(evidence.labels, minlength=len(joint)))
+    noise = _noise(evidence.take(sample)) if noise is None else noise
+    joint = noise.joint.value
+    rates, frequency = _rates(noise), _frequencies(joint, np.bincount(evidence.labels, minlength=len(joint)))
 
     parts = untrained_parts(evidence, shares)
     plausible = log_plausibility(list(parts.values()))
     replaced = replaced_examples(evidence, parts, joint, sample, config.replaced, rng)
-    model = learn([replaced], evidence.labels, fold, rates, sample, config.penalty)
+    model = learn([replaced], evidence.labels, fold, rates, sample, config.penalty / max(len(replaced.rows), 1))
     wrong = model.judge(replaced.given, evidence.labels, fold)
     tried = [replaced]
     trained = [trained_examples(evidence, repeat, parts, joint) for repeat in evidence.repeats]
     _refuse_unlike(trained)
-    dynamics_used = sum(len(examples.rows) for examples in trained) >= config.least_planted
+    planted = sum(len(examples.rows) for examples in trained)
+    dynamics_used = planted >= config.least_planted
     if dynamics_used:
-        model = learn(trained, evidence.labels, fold, rates, sample, config.penalty)
+        model = learn(trained, evidence.labels, fold, rates, sample, config.penalty / planted)
         wrong = _mean_where_trained(wrong, trained, model, evidence.labels, fold)
         tried = trained
     others = _Others(_sharpness(tried, plausible, evidence.labels), np.log(frequency))
-    trial = _joined([_try(examples, model, evidence.labels, fold, others, plausible) for examples in tried])
+    shift = _shifts(rates, wrong, evidence.labels)
+    trial = _joined([_try(examples, model, shift, evidence.labels, fold, others, plausible) for examples in tried])
     if dynamics_used:
         plausible = log_plausibility([*parts.values(), *_seen(evidence)])
-    score = _right(_held_to(rates, wrong, evidence.labels))
+    score = _right(wrong + shift[evidence.labels])
     posterior = others.posterior(score, evidence.labels, plausible)
     return Combined(score, posterior, rates, model.shares(), dynamics_used, trial)
 
 
-def _joint(evidence: Evidence) -> Matrix:
-    """How labels go wrong, float64 [K, K], given × true; no intervals are needed."""
-    bare = estimate_noise(evidence.labels, evidence.probabilities, evidence.groups, resamples=2)
-    return bare.joint.value
+def _noise(evidence: Evidence) -> NoiseEstimate:
+    return estimate_noise(evidence.labels, evidence.probabilities, evidence.groups, repeats=evidence.repeats)
 
 
-def _rates(joint: Matrix, faces: Labels) -> tuple[Scores, Scores]:
-    """P(wrong | given label), and how many times more often a label is true than given; float64 [K] each.
+def _rates(noise: NoiseEstimate) -> Scores:
+    """P(wrong | given label), float64 [K]: what is not known well is drawn to the rate of all labels.
 
-    The second is drawn to 1 for labels of few faces: it is what the others spill over that decides there.
+    A weak classifier finds some labels hard and takes them for noisy. How far rates may differ is what is left of
+    their spread when their errors are taken off (empirical Bayes: Efron and Morris, JASA 70, 1975).
+    """
+    values, total = noise.error_rates.value, float(noise.error_rate.value)
+    variance = ((noise.sampled_rates.high - noise.sampled_rates.low) / (2 * _Z)) ** 2
+    weight = noise.given / max(int(noise.given.sum()), 1)
+    between = max(float(weight @ ((values - total) ** 2 - variance)), _LEAST_SPREAD**2)
+    rates = total + (values - total) * between / (between + variance)
+    return np.asarray(np.clip(rates, _LEAST_WRONG, 1 - _LEAST_WRONG))
+
+
+def _frequencies(joint: Matrix, faces: Labels) -> Scores:
+    """How many times more often a label is true than given, float64 [K].
+
+    Drawn to 1 for labels of few faces: it is what the others spill over that decides there.
     """
     given, true = joint.sum(axis=1), joint.sum(axis=0)
-    there = given > 0
-    right = np.divide(np.diagonal(joint), given, out=np.ones(len(joint)), where=there)
-    ratio = np.divide(true, given, out=np.ones(len(joint)), where=there & (true > 0))
+    ratio = np.divide(true, given, out=np.ones(len(joint)), where=(given > 0) & (true > 0))
     belief = faces / (faces + _FACES)
-    return np.clip(1 - right, _LEAST_WRONG, 1 - _LEAST_WRONG), belief * ratio + (1 - belief)
+    return np.asarray(belief * ratio + (1 - belief))
 
 
 @dataclass(frozen=True)
@@ -241,21 +255,22 @@ def _means(logits: Scores, labels: Labels, classes: int) -> Scores:
     return np.asarray(np.bincount(labels, logits, classes) / np.maximum(np.bincount(labels, minlength=classes), 1))
 
 
-def _held_to(rates: Scores, wrong: Scores, labels: Labels) -> Scores:
-    """Logits shifted per label until P(wrong) has the mean `rates` says; shifts are found by bisection."""
+def _shifts(rates: Scores, wrong: Scores, labels: Labels) -> Scores:
+    """What to add to the logits of each label, float64 [K], so that the mean of P(wrong) is `rates`; by bisection."""
     low, high = np.full(len(rates), -20.0), np.full(len(rates), 20.0)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         above = _means(1 - _right(wrong + middle[labels]), labels, len(rates)) > rates
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    shift: Scores = (low + high) / 2
-    return np.asarray(wrong + shift[labels])
+    return np.asarray((low + high) / 2)
 
 
-def _try(examples: Examples, model: Model, labels: Labels, fold: Labels, others: _Others, plausible: Matrix) -> Trial:
+def _try(
+    examples: Examples, model: Model, shift: Scores, labels: Labels, fold: Labels, others: _Others, plausible: Matrix
+) -> Trial:
     """How planted labels are judged."""
     rows, planted = examples.rows, examples.planted_labels
-    score = _right(model.judge(examples.planted, planted, fold[rows]))
+    score = _right(model.judge(examples.planted, planted, fold[rows]) + shift[planted])
     posterior = others.posterior(score, planted, plausible[rows])
     return Trial(rows, planted, labels[rows], examples.weights, score, posterior)
 

@@ -126,7 +126,7 @@ def judge(
     done = np.zeros(len(evidence), dtype=np.bool_) if settled is None else settled
     shares = [None if repeat.features is None else neighbour_shares(evidence, repeat) for repeat in evidence.repeats]
     noise = estimate_noise(labels, evidence.probabilities, evidence.groups, repeats=evidence.repeats, seed=seed)
-    combined = combine(evidence, config.combining, seed, shares=shares)
+    combined = combine(evidence, config.combining, seed, noise=noise, shares=shares)
     noise = noise if sharpen is None else sharpen(noise, combined)
     scores = {"combined": combined.score, **score_labels(evidence, shares)}
     posterior = combined.posterior

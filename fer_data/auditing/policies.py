@@ -47,35 +47,30 @@ class PolicyConfig(Configuration):
     drop_suggestion: float = Field(ge=0, le=1)
     # Soften where the given label is at most this probable and nothing else is done.
     soften_score: float = Field(ge=0, le=1)
-    # The share of new labels that are right which the policy aims at; `tuned` holds it to that.
-    precision: float = Field(gt=0, lt=1)
 
 
 POLICIES: Mapping[str, PolicyConfig] = MappingProxyType(
     {
         "careful": PolicyConfig(
             relabel_score=0.3,
-            relabel_suggestion=0.75,
+            relabel_suggestion=0.7,
             drop_score=0.15,
             drop_suggestion=0.3,
             soften_score=0.2,
-            precision=0.95,
         ),
         "balanced": PolicyConfig(
             relabel_score=0.4,
-            relabel_suggestion=0.7,
+            relabel_suggestion=0.6,
             drop_score=0.2,
             drop_suggestion=0.35,
             soften_score=0.3,
-            precision=0.9,
         ),
         "thorough": PolicyConfig(
             relabel_score=0.5,
-            relabel_suggestion=0.65,
+            relabel_suggestion=0.5,
             drop_score=0.25,
             drop_suggestion=0.4,
             soften_score=0.4,
-            precision=0.85,
         ),
     }
 )
@@ -232,28 +227,10 @@ def _weighted(hits: NDArray[np.bool_], weight: Scores) -> Bounded:
     return bounded_share(np.asarray((weight * hits).sum() / weight.sum() * number), np.asarray(number))
 
 
-def tuned(
-    policy: PolicyConfig, faces: Judged, trial: Trial, noise: NoiseEstimate, guarded: Sequence[int], steps: int = 50
-) -> PolicyConfig:
-    """The policy, its suggestions as much surer as it takes for its precision to be expected; surer than 1 - 1/steps
-    of the way to certainty it never gets, and then nothing is relabelled.
-
-    Args:
-        faces, trial, noise, guarded: as `expected` takes them.
-        steps: how many thresholds between its own and 1 are tried.
-    """
-    for threshold in np.linspace(policy.relabel_suggestion, 1.0, steps, endpoint=False):
-        stricter = policy.model_copy(update={"relabel_suggestion": float(threshold)})
-        told = expected(stricter, faces, trial, noise, guarded).new_labels
-        if told is None or told[0] >= policy.precision:
-            return stricter
-    return policy.model_copy(update={"relabel_score": 0.0, "relabel_suggestion": 1.0})
-
-
 def try_policies(
     faces: Judged, trial: Trial, noise: NoiseEstimate, guarded: Sequence[int], names: Sequence[str]
 ) -> dict[str, Any]:
-    """What an audit's metadata holds of every policy: its rules as tuned on these faces, and what is expected of them.
+    """What an audit's metadata holds of every policy: its rules, and what is expected of them on these faces.
 
     Args:
         faces, trial, noise, guarded: as `expected` takes them.
@@ -262,10 +239,9 @@ def try_policies(
     Returns:
         `guarded`: names; `rules`: policy → {rule: threshold}; `expected`: policy → `Expected.as_dict`.
     """
-    rules = {name: tuned(policy, faces, trial, noise, guarded) for name, policy in POLICIES.items()}
-    told = {name: expected(policy, faces, trial, noise, guarded) for name, policy in rules.items()}
+    told = {name: expected(policy, faces, trial, noise, guarded) for name, policy in POLICIES.items()}
     return {
         "guarded": [names[index] for index in guarded],
-        "rules": {name: policy.model_dump() for name, policy in rules.items()},
+        "rules": {name: policy.model_dump() for name, policy in POLICIES.items()},
         "expected": {name: one.as_dict() for name, one in told.items()},
     }

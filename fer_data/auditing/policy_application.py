@@ -1,6 +1,6 @@
 """A policy becomes a manifest: labels change, rows go, targets soften; the old manifest and the audit stay.
 
-The rules come from the audit table, which holds them as tuned on its faces (`policies.try_policies`).
+The rules come from the audit table, which holds them with what is expected of them (`policies.try_policies`).
 """
 
 from collections import Counter

@@ -17,7 +17,7 @@ from fer_data.auditing.evidence import Labels
 from fer_data.auditing.examples import Examples
 from fer_data.errors import FerError
 
-_PLANTED_PER_GIVEN = 0.05  # the weight of all planted faces; the penalty is meant for this
+_PLANTED_PER_GIVEN = 0.05  # the weight of all planted faces
 _PRIOR_SLOPE = 1.5  # what all columns together weigh before anything is learnt, in standard deviations
 _STEPS = 200
 
