@@ -43,7 +43,7 @@ class PredictConfig(Configuration):
     planted: float = Field(0.05, ge=0, lt=0.5)  # share of the labels that each repeat makes wrong while training
     calibration: Literal["none", "temperature", "vector"] = "temperature"  # of each fold, fitted on the other folds
     train: TrainConfig = TrainConfig(epochs=16)  # the weights of its last step judge: nothing is chosen
-    least_steps: int = Field(1000, ge=1)  # of a training; a small set is passed over more often than `epochs` says
+    least_steps: int = Field(600, ge=1)  # of a training; a small set is passed over more often than `epochs` says
     seed: int = Field(0, ge=0)  # of folding and planting; repeat r takes seed + r
 
     def plan(self, number: int, faces: int) -> RepeatPlan:

@@ -60,6 +60,9 @@ def audit(
         Path | None, typer.Option(help="default predictions/<name>.parquet, made if missing")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="table; default audit/<name>.parquet")] = None,
+    predict_settings: Annotated[
+        list[str] | None, typer.Option("--predict", metavar="KEY=VALUE", help="of the predictions, if they are made")
+    ] = None,
     use_votes: Annotated[bool, typer.Option("--use-votes", help="let the votes of the manifest speak too")] = False,
     decisions: DecisionsOption = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="open the page, in a terminal")] = True,
@@ -87,12 +90,12 @@ def audit(
     opened = read(manifest)
     default = opened.root / f"predictions/{opened.name}.parquet"
     if predictions is None and not default.is_file():
-        predict(manifest, as_json=as_json)
+        predict(manifest, settings=predict_settings, as_json=as_json)
     path = label_audit.audit(opened, predictions or default, configuration, out, decisions=decisions, replace=replace)
     keep_configuration(configuration, path)
     page = audit_page.write_audit_page(opened, path, path.with_suffix(".html"))
     summary = label_audit.read_summary(path)
-    following = [f"fer curate {short(manifest)} --audit {short(path)}"]
+    following = [f"fer curate {short(manifest.with_suffix(''))} --audit {short(path)}"]
     say(as_json, summary.as_dict(), summary.lines(), [path, page], following)
     if show and not as_json and sys.stdout.isatty():
         typer.launch(str(page))

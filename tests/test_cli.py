@@ -3,7 +3,9 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import fer_cli
 
@@ -97,6 +99,58 @@ def test_dry_run_does_nothing(fer, drawn, project):
 def test_refusals_are_one_sentence(fer, command, sentence):
     code, _, error = fer(*command)
     assert code == 1 and sentence in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+@pytest.fixture
+def pictures(tmp_path_factory):
+    """Class folders of 60 small pictures, ten of each of six expressions, as somebody might have them."""
+    folder = tmp_path_factory.mktemp("mine") / "holiday"
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(["Angry", "fear", "happy", "sad", "surprise", "neutral"]):
+        for number in range(10):
+            grey = np.clip(40 * index + rng.normal(20, 15, (24, 24)), 0, 255).astype(np.uint8)
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(grey).save(folder / name / f"{number}.png")
+    return folder
+
+
+SMALL = (
+    "train.steps=20",
+    "train.size_px=24",
+    "train.threads=1",
+    "train.allow_empty_classes=true",
+    "repeats=1",
+    "folds=2",
+)
+
+
+def test_a_folder_of_pictures_is_enough_for_an_audit(fer, pictures, project):
+    settings = [part for setting in SMALL for part in ("--predict", setting)]
+    code, out, error = fer("audit", pictures, *settings)
+    assert code == 0, error
+    assert "60 faces imported" in out and "estimated wrong labels" in out
+    assert "next: fer curate manifests/holiday --audit audit/holiday.parquet" in out
+    page = (project / "audit/holiday.html").read_text()
+    assert "60 labels were compared" in page and "<script" not in page
+    code, _, error = fer("audit", pictures)
+    assert code == 1 and "exists; choose another --out or add --replace" in error
+    code, out, error = fer("audit", pictures, "--replace", "--json")
+    assert code == 0 and json.loads(out)["given"]["fear"] == 10, error
+
+    code, out, error = fer("apply", "manifests/holiday", "--policy", "thorough", "--out", "manifests/thorough")
+    assert code == 0 and "relabelled" in out and "next: fer balance manifests/thorough" in out, error
+    code, _, error = fer("apply", "manifests/holiday", "--policy", "bold", "--out", "manifests/bold")
+    assert code == 1 and "policy 'bold', found careful, balanced, thorough" in error
+    code, _, error = fer("audit", "nowhere")
+    assert code == 1 and "nowhere.parquet is missing" in error
+    code, _, error = fer("audit", "manifests/holiday", "--use-votes", "--out", "audit/votes.parquet")
+    assert code == 1 and "expected votes, found none" in error
+
+
+def test_the_audits_benchmark_is_an_experiment(fer, drawn):
+    settings = ["--set", "manifest=manifests/drawn", "--dry-run"]
+    code, out, error = fer("experiment", "experiments/audit_fer2013", *settings)
+    assert code == 0 and "audit_fer2013/report.md" in out, error
 
 
 def test_wrong_usage_is_exit_2(fer):
