@@ -223,7 +223,7 @@ def test_the_next_looks_come_in_their_order_with_what_they_should_find(made, pro
     assert keys == [sample_id.partition("/")[2] for sample_id in order["sample_id"].head(64)]
     found = (1 - order["label_score"].head(100)).sum()
     assert f"100 {found:.0f} {found:.0f} %" in text
-    assert "fer curate set --audit audit/set.parquet" in text
+    assert "fer curate manifests/set --audit audit/set.parquet" in text
 
 
 def test_without_a_probability_no_finds_are_promised(made, project):

@@ -27,7 +27,8 @@ def policies(material: Material) -> Html:
         )
     headers = ("policy", "rule", "relabelled", "dropped", "soft label", "new labels right")
     lead = "For those who have no reviewer: rules that decide by themselves, and leave classes with few faces alone."
-    command = Html(f"{pages.text('To take one: ')}{pages.code(f'fer apply {material.manifest.name} --policy NAME')}")
+    verb = f"fer apply {material.manifest_place} --policy NAME --out …"
+    command = Html(f"{pages.text('To take one: ')}{pages.code(verb)}")
     caption = "How many of the new labels are right is expected from noise planted in the same data (95 % interval)."
     return Html(
         pages.paragraph(lead) + pages.figure(pages.table(headers, rows, "lwrrrr"), caption) + pages.paragraph(command)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from fer_data.auditing.page.summary import Noise, read_noise
 from fer_data.manifest import Manifest
+from fer_data.project import relative
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Material:
     def scores_are_probabilities(self) -> bool:
         """Whether 1 - label_score estimates how likely the label is wrong."""
         return bool(self.config.get("score") == "combined")
+
+    @property
+    def manifest_place(self) -> str:
+        """The manifest as a command would name it."""
+        return relative(self.manifest.path, self.manifest.root).removesuffix(".parquet")
 
     @property
     def uses_votes(self) -> bool:

@@ -22,7 +22,7 @@ def next_looks(material: Material) -> Html:
     if order.empty:
         return pages.paragraph("Every face has been decided by a person.", "note")
     shown = order.head(_NEXT)
-    command = f"fer curate {material.manifest.name} --audit {material.place}"
+    command = f"fer curate {material.manifest_place} --audit {material.place}"
     how = Html(f"{pages.text('Faces in the order in which a look gains most: ')}{pages.code(command)}")
     caption = (
         f"The next {len(shown)} faces. A look is worth more where the label is likely wrong, where the suggestion is "
