@@ -36,7 +36,7 @@ def compare(
 
     Args:
         source: the predictions, and what each of their repeats cost.
-        baseline: predictions of a plain recipe for the same faces in the same order, fed to cleanlab only.
+        baseline: predictions of a plain recipe for the same faces, fed to cleanlab only.
         truth: of the same faces.
 
     Returns:

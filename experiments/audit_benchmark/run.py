@@ -106,7 +106,7 @@ def judge_predictions(
     plain = None if baseline is None else _source("plain recipe", manifest, baseline)
     evidence = source.evidence
     if plain is not None and not np.array_equal(plain.evidence.sample_ids, evidence.sample_ids):
-        raise FerError(f"{baseline}: expected the faces of {predictions} in the same order; predict the same splits")
+        raise FerError(f"{baseline}: expected the faces of {predictions}; predict the same splits")
     truth = read_truth(truth_manifest, evidence.sample_ids, evidence.labels, config.split)
     audited = None if audit is None else judge_audit(audit, evidence, truth, config)
     report: dict[str, Any] = {

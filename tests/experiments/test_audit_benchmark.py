@@ -631,11 +631,15 @@ def test_audits_that_cannot_be_judged_are_refused(voted_project, tmp_path):
     path = audit_table(evidence.take(half), tmp_path / "b.parquet")
     with pytest.raises(FerError, match="expected the faces of the predictions"):
         run.judge_audit(path, evidence, truth, SOME)
-    write_predictions(manifest, evidence, tmp_path / "p.parquet")
-    turned = evidence.take(np.arange(len(evidence))[::-1])
-    write_predictions(manifest, turned, tmp_path / "q.parquet")
-    with pytest.raises(FerError, match="in the same order"):
-        run.judge_predictions(manifest, manifest, tmp_path / "p.parquet", SOME, baseline=tmp_path / "q.parquet")
+    train = np.arange(len(evidence)) < 200
+    rows = manifest.frame.assign(split=np.where(train, "train", "val"))
+    parted = manifests.write(
+        rows, manifest.root / "manifests/parted", label_set="basic7", command="test", licence=DRAWN.as_dict()
+    )
+    write_predictions(parted, evidence, tmp_path / "p.parquet")
+    write_predictions(parted, evidence.take(train), tmp_path / "q.parquet")
+    with pytest.raises(FerError, match=r"q.parquet: expected the faces of .*p.parquet; predict the same splits"):
+        run.judge_predictions(parted, parted, tmp_path / "p.parquet", SOME, baseline=tmp_path / "q.parquet")
 
 
 def test_planted_cells_are_trained_and_judged(voted_project, monkeypatch, tmp_path):
