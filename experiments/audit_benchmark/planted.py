@@ -41,6 +41,8 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Kind = Literal["symmetric", "confusion", "look_alike"]
 
+KEPT = 5  # faces of a label that are never planted
+
 FIGURES = ("auprc", "auroc", "precision_at_errors")
 
 
@@ -156,7 +158,8 @@ def plant_by_odds(labels: Labels, odds: Array, share: float, seed: int) -> Label
     """Labels of which a share is wrong, int64 [N].
 
     Faces are drawn without replacement with odds that are the sum of their row, by the largest of log odds plus
-    Gumbel noise (Efraimidis & Spirakis, Information Processing Letters 97, 2006).
+    Gumbel noise (Efraimidis & Spirakis, Information Processing Letters 97, 2006). Of every label `KEPT` faces stay as
+    they are, so that it can be learnt.
 
     Args:
         labels: int64 [N], the right ones.
@@ -166,8 +169,11 @@ def plant_by_odds(labels: Labels, odds: Array, share: float, seed: int) -> Label
     generator = np.random.default_rng(seed)
     total = odds.sum(axis=1)
     keys = np.log(np.maximum(total, 1e-300)) + generator.gumbel(size=len(labels))
-    keys[total <= 0] = -np.inf
-    chosen = np.argsort(-keys, kind="stable")[: min(round(share * len(labels)), int((total > 0).sum()))]
+    order = np.argsort(-keys, kind="stable")
+    order = order[total[order] > 0]
+    free = np.bincount(labels, minlength=odds.shape[1]) - KEPT
+    before = (labels[order][:, None] == np.arange(odds.shape[1])).cumsum(axis=0)[np.arange(len(order)), labels[order]]
+    chosen = order[before <= free[labels[order]]][: round(share * len(labels))]
     steps = odds[chosen].cumsum(axis=1)
     planted = labels.copy()
     planted[chosen] = (steps <= generator.random((len(chosen), 1)) * steps[:, -1:]).sum(axis=1)
