@@ -108,7 +108,7 @@ def judge_planted(
         score), and for every figure the level of both and their paired difference.
     """
     predict = build(PredictConfig, config.predict, "predict")
-    work = work / sha256_json([predict.model_dump(mode="json"), config.faces, config.seed])[:12]
+    work = work / sha256_json([predict.model_dump(mode="json"), config.faces, config.seed, KEPT])[:12]
     right = label_indices(faces.frame["label"], faces.label_set)
     clean = _predicted(faces, predict, work / f"{faces.name}-clean", reporter)
     names = np.asarray(faces.labels, dtype=object)
