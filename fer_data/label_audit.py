@@ -32,7 +32,7 @@ from fer_data.auditing.combining import Combined
 from fer_data.auditing.crowd import read_votes
 from fer_data.auditing.evidence import Evidence, read_evidence
 from fer_data.auditing.guard import expected_marks
-from fer_data.auditing.history import carry_on, entry_of, find_previous, previous_audit
+from fer_data.auditing.history import carry_on, entry_of, find_previous
 from fer_data.auditing.judgement import JudgeConfig, Judgement, judge
 from fer_data.auditing.neighbours import NOBODY
 from fer_data.auditing.noise import NoiseEstimate
@@ -171,7 +171,23 @@ def audit(
     policies = try_policies(
         judgement.judged(evidence.labels), judgement.combined.trial, judgement.noise, judgement.guarded, evidence.names
     )
-    metadata = tables.provenance(
+    metadata = _metadata(manifest, predictions, source, config, policies)
+    summary = summarise(evidence, judgement, other, policies, int(reviewed.own.sum()))
+    before = None if previous is None else tables.read_metadata(previous)
+    metadata["summary"] = {**summary, "history": carry_on(before, _entry(manifest, metadata["created"], summary))}
+    table = audit_table(evidence, judgement, other).take(np.argsort(judgement.rank))
+    return tables.write_table(out, table, metadata, replace=replace)
+
+
+def _metadata(
+    manifest: Manifest,
+    predictions: Path,
+    source: Mapping[str, Any],
+    config: AuditConfig,
+    policies: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the table's footer holds, but for the summary."""
+    return tables.provenance(
         "label_audit",
         "fer audit",
         parents={
@@ -184,18 +200,18 @@ def audit(
         left_out_unlabelled=source["left_out_unlabelled"],
         policies=policies,
     )
-    summary = summarise(evidence, judgement, other, policies, int(reviewed.own.sum()))
-    entry = entry_of(
+
+
+def _entry(manifest: Manifest, created: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What this audit adds to the history."""
+    return entry_of(
         manifest,
-        metadata["created"],
-        faces=len(evidence),
+        created,
+        faces=sum(summary["given"].values()),
         reviewed=summary["reviewed"],
         error_rate=summary["noise"]["error_rate"],
         error_rates=summary["noise"]["error_rates"],
     )
-    metadata["summary"] = {**summary, "history": carry_on(previous_audit(manifest, out), entry)}
-    table = audit_table(evidence, judgement, other).take(np.argsort(judgement.rank))
-    return tables.write_table(out, table, metadata, replace=replace)
 
 
 def read_summary(audit_path: Path) -> AuditSummary:

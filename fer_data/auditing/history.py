@@ -67,12 +67,6 @@ def carry_on(previous: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> li
     return [*entries, dict(entry)]
 
 
-def previous_audit(manifest: Manifest, out: Path) -> dict[str, Any] | None:
-    """Metadata of the audit that `find_previous` finds; None where there is none."""
-    path = find_previous(manifest, out)
-    return None if path is None else _audit_metadata(path)
-
-
 def find_previous(manifest: Manifest, out: Path) -> Path | None:
     """The audit table that an audit of `manifest`, to be written as `out`, follows; None where there is none.
 

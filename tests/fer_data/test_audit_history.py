@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from fer_data import manifest, tables
-from fer_data.auditing.history import carry_on, entry_of, find_previous, previous_audit
+from fer_data.auditing.history import carry_on, entry_of, find_previous
 
 RATE = {"value": 0.3, "low": 0.25, "high": 0.35}
 
@@ -10,6 +10,12 @@ RATE = {"value": 0.3, "low": 0.25, "high": 0.35}
 @pytest.fixture
 def faces(noise_manifest):
     return noise_manifest(["fear", "anger"], ["train", "train"], name="faces")
+
+
+def previous_audit(manifest, out):
+    """Metadata of the audit that `find_previous` finds."""
+    path = find_previous(manifest, out)
+    return None if path is None else tables.read_metadata(path)
 
 
 def entry(made, reviewed=0, rate=RATE, created="2026-01-01T00:00:00+00:00"):
