@@ -1,13 +1,14 @@
 """What every kind of generator has in common: its configuration, how it learns, how it is asked for pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from fer_data.configuration import Configuration
@@ -23,7 +24,11 @@ class GeneratorConfig(Configuration):
     # Budget: steps give the same weights on every run, minutes end when the user said so. Exactly one of them.
     steps: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
-    batch_size: int = Field(64, ge=2)
+    # Precision of the layers: bf16 is about 1.5 times faster where the processor computes in it (AVX-512 BF16, AMX,
+    # GPUs since Ampere) and slower elsewhere; fp16 needs a GPU.
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    threads: int = Field(0, ge=0)  # of the CPU; 0 is PyTorch's choice
+    batch_size: int = Field(64, ge=2)  # of a step, shared by all processes
     learning_rate: float = Field(1e-3, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)
     balance: float = Field(0.5, ge=0, le=1)  # a class is drawn in proportion to count**(1 - balance)
@@ -33,6 +38,12 @@ class GeneratorConfig(Configuration):
     condition_dropout: float = Field(0.1, ge=0, lt=1)
     keep_every: int = Field(250, ge=1)  # steps between the states that a killed run resumes from
     sheet_every: int = Field(1000, ge=1)  # steps between sample sheets
+    snapshots: tuple[float, ...] = ()  # shares of the budget, between 0 and 1, after which a checkpoint is kept
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _yaml_no(cls, value: object) -> object:
+        return "no" if value is False else value  # a bare `no` is false in YAML
 
     @model_validator(mode="after")
     def _one_budget(self) -> "GeneratorConfig":
@@ -40,6 +51,8 @@ class GeneratorConfig(Configuration):
             raise ValueError("give either steps or minutes (set the other to null)")
         if self.channels not in (1, 3):
             raise ValueError("channels must be 1 or 3")
+        if not all(0 < share < 1 for share in self.snapshots):
+            raise ValueError("snapshots must lie between 0 and 1")
         return self
 
 
@@ -51,6 +64,45 @@ def require_fit(size_px: int, widths: tuple[int, ...]) -> None:
         raise ValueError("widths must be multiples of 8")
 
 
+# Steers sampling towards a label: pictures float32 [N, C, S, S] in -1..1, which may require a gradient, and label
+# indices int64 [N] of the vocabulary to the logarithm of the label's probability, float32 [N]. Made by whoever has a
+# classifier, so that this room imports none.
+Guide = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class GuideSource:
+    """Where a guide comes from, so that every process that draws can make its own.
+
+    Attributes:
+        make: makes the guide. What several processes shall draw with must pickle: a function of a module, or a
+            `functools.partial` of one with a path; with another, one process draws.
+        sha256: identity of the guide, its checkpoint's for one; the faces' provenance states it.
+    """
+
+    make: Callable[[], Guide]
+    sha256: str
+
+
+class Judge(Protocol):
+    """A trained classifier of expressions.
+
+    Attributes:
+        labels: its classes, in the order of its probabilities.
+    """
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, C, S, S] to float32 [N, K], rows sum to 1."""
+        ...
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, C, S, S] to float32 [N, F]."""
+        ...
+
+
 class Generator(Protocol):
     """A trained generator.
 
@@ -58,23 +110,40 @@ class Generator(Protocol):
         vocabulary: the conditions that it knows.
         size_px, channels: of the pictures that it draws.
         sampling: the resolved sampling options, JSON-able.
+        starts_from_faces: whether it can re-express a given face.
     """
 
     vocabulary: Vocabulary
     size_px: int
     channels: int
     sampling: Mapping[str, Any]
+    starts_from_faces: bool
 
-    def sample(self, conditions: NDArray[np.int64], seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def sample(
+        self, conditions: NDArray[np.int64], seeds: NDArray[np.int64], faces: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """Draw one picture per row.
 
         Args:
             conditions: int64 [N, 3], indices of the vocabulary (label, occlusion, light).
             seeds: int64 [N], not negative; the same seed and condition give the same picture alone or in a batch.
+            faces: uint8 [N, channels, size_px, size_px], real faces to re-express in place; None starts from noise.
 
         Returns:
             uint8 [N, channels, size_px, size_px].
+
+        Raises:
+            FerError: faces for a generator that cannot start from them.
         """
+        ...
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """A generator that a guide can steer."""
+
+    def guided(self, guide: Guide) -> Generator:
+        """The same generator, steered."""
         ...
 
 

@@ -1,9 +1,11 @@
 """Conditional DCGAN: projection discriminator, spectral norm, hinge loss, augmentation, averaged weights.
 
 Miyato & Koyama, "cGANs with Projection Discriminator" (ICLR 2018); Miyato et al., "Spectral Normalization for GANs"
-(ICLR 2018); Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training" (NeurIPS 2020); the label's
-cross-entropy: Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs" (ICML 2017). Norms look at
-one picture at a time, never at the batch, so that a picture does not depend on what is drawn beside it.
+(ICLR 2018); the label's cross-entropy: Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs"
+(ICML 2017); as much augmentation as keeps the critic uncertain: Karras et al., "Training Generative Adversarial
+Networks with Limited Data" (NeurIPS 2020); R1: Mescheder et al., "Which Training Methods for GANs do actually
+Converge?" (ICML 2018). Norms look at one picture at a time, never at the batch, so that a picture does not depend on
+what is drawn beside it.
 """
 
 import itertools
@@ -21,8 +23,11 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from fer_data.configuration import Configuration
+from fer_data.errors import FerError
+from generators.augmentation import augment, draw_changes
 from generators.condition import ConditionEmbedding, Vocabulary, drop_conditions
 from generators.contract import GeneratorConfig, require_fit
+from generators.devices import Devices
 from generators.pixels import draw_in_batches, fold, unfold
 from generators.weights import (
     average_into,
@@ -33,6 +38,10 @@ from generators.weights import (
     restore_network,
     restore_optimiser,
 )
+
+_ADAPTING_FACES = 20_000  # faces that the critic sees while the share of augmented ones goes from 0 to 1
+_MOST_AUGMENTED = 0.8  # where every picture is changed, changes appear in what is drawn (Karras et al., section 2.2)
+_R1_EVERY = 16  # steps; R1 is weighted that much more in return (Karras et al., "StyleGAN2", 2020, appendix B)
 
 
 class DcganSampling(Configuration):
@@ -53,6 +62,10 @@ class DcganConfig(GeneratorConfig):
     # Share of the pictures that the critic sees shifted and cut. Many passes over few faces need it; a training of
     # a minute or two drew better faces without.
     augment: float = Field(0.3, ge=0, le=1)
+    # Where set, `augment` is where that share starts; it then follows how certain the critic is of real faces (-1..1),
+    # so that it stays about so certain: the less it has learnt by heart, the less is augmented. 0.6 is usual.
+    certainty: float | None = Field(None, gt=-1, lt=1)
+    r1: float = Field(0.0, ge=0)  # of a critic that is flat at real faces, beside its other losses
     sampling: DcganSampling = DcganSampling()
 
     @model_validator(mode="after")
@@ -127,41 +140,52 @@ class _Critic(nn.Module):
         return self.real(features)[:, 0] + agreement
 
     def label_loss(self, features: Tensor, conditions: Tensor) -> Tensor:
-        """Cross-entropy of the label among all labels by their projections; pictures without a label do not count."""
+        """Cross-entropy of the label among all labels by their projections; pictures without a label count as 0."""
         table = self.embedding.tables["label"].weight
-        return F.cross_entropy(features @ table[:-1].T, conditions[:, 0], ignore_index=len(table) - 1)
+        unknown = len(table) - 1
+        return F.cross_entropy(features @ table[:-1].T, conditions[:, 0], ignore_index=unknown, reduction="none").mean()
 
 
 class Dcgan:
     """A trained DCGAN; see `generators.contract.Generator`."""
+
+    starts_from_faces = False
 
     def __init__(self, network: _Drawer, config: DcganConfig, vocabulary: Vocabulary, sampling: DcganSampling) -> None:
         self.vocabulary, self.size_px, self.channels = vocabulary, config.size_px, config.channels
         self.sampling: Mapping[str, Any] = {"sampler": "dcgan", **sampling.model_dump()}
         self._network, self._noise_width, self._spread = network, config.noise_width, sampling.spread
 
-    def sample(self, conditions: NDArray[np.int64], seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def sample(
+        self, conditions: NDArray[np.int64], seeds: NDArray[np.int64], faces: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        if faces is not None:
+            raise FerError("dcgan: cannot start from faces; set source to noise, or give a checkpoint of diffusion")
         shape = (self.channels, self.size_px, self.size_px)
         return draw_in_batches(self._draw, conditions, seeds, (self._noise_width,), shape)
 
     def _draw(self, noise: Tensor, conditions: Tensor) -> Tensor:
-        return self._network(noise * self._spread, conditions)
+        device = self._network.first.weight.device
+        return self._network((noise * self._spread).to(device), conditions.to(device))
 
 
 class DcganLearner:
     """A DCGAN in training; see `generators.contract.Learner`."""
 
-    def __init__(self, config: DcganConfig, vocabulary: Vocabulary) -> None:
-        self._config, self._vocabulary = config, vocabulary
+    def __init__(self, config: DcganConfig, vocabulary: Vocabulary, devices: Devices | None = None) -> None:
+        self._config, self._vocabulary, self._devices = config, vocabulary, devices or Devices()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self._drawer, self._critic = _Drawer(config, vocabulary), _Critic(config, vocabulary)
+        for network in (self._drawer, self._critic):
+            network.to(self._devices.device)
         self._average = averaged_copy(self._drawer)
         self._rates = (config.learning_rate, config.learning_rate * config.discriminator_rate)
         self._optimisers = tuple(
             torch.optim.Adam(network.parameters(), lr=rate, betas=(0.0, 0.99))
             for network, rate in zip((self._drawer, self._critic), self._rates, strict=True)
         )
+        self._share = torch.tensor(config.augment, dtype=torch.float64)  # of the pictures that are augmented
         self._steps = 0
 
     def step(self, images: Tensor, conditions: Tensor, progress: float, generator: torch.Generator) -> dict[str, float]:
@@ -169,42 +193,67 @@ class DcganLearner:
         for optimiser, rate in zip(self._optimisers, self._rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * decay(progress)
-        losses = {
-            "critic": self._teach_critic(images, conditions, generator),
-            "drawer": self._teach_drawer(images, conditions, generator),
-        }
+        critic, certainty = self._teach_critic(images, conditions, generator)
+        drawer = self._teach_drawer(images, conditions, generator)
+        told = self._devices.average({"critic": critic, "drawer": drawer, "certainty": certainty})
+        if self._config.certainty is not None:
+            change = len(images) / _ADAPTING_FACES * (1 if told["certainty"] > self._config.certainty else -1)
+            self._share = (self._share + change).clamp(0, _MOST_AUGMENTED)
         self._steps += 1
         average_into(self._average, self._drawer, self._config.ema_decay, self._steps)
-        return losses
+        return told
 
-    def _teach_critic(self, images: Tensor, conditions: Tensor, generator: torch.Generator) -> float:
-        with torch.no_grad():
-            drawn = self._drawer(self._noise(len(images), generator), conditions)
-        real, fake = self._critic.look(augment(torch.cat([images, drawn]), self._config.augment, generator)).chunk(2)
+    def _teach_critic(self, images: Tensor, conditions: Tensor, generator: torch.Generator) -> tuple[float, float]:
+        """The loss, and how certain the critic is of real faces: the mean sign of its scores, -1..1."""
+        noise = self._noise(len(images), generator)
+        changes = [draw_changes(len(images), self._config.size_px, generator) for _ in range(2)]
+        images, conditions, noise = self._devices.share(images, conditions, noise)
+        own = [torch.cat(pair) for pair in zip(*(self._devices.share(*change) for change in changes), strict=True)]
+        with self._devices.autocast():
+            with torch.no_grad():
+                drawn = self._drawer(noise, conditions)
+            seen = self._critic.look(augment(torch.cat([images, drawn]), float(self._share), *own))
+        real, fake = seen.float().chunk(2)
+        score = self._critic.judge(real, conditions)
         loss = (
-            F.relu(1 - self._critic.judge(real, conditions)).mean()
+            F.relu(1 - score).mean()
             + F.relu(1 + self._critic.judge(fake, conditions)).mean()
             + self._config.label_weight * self._critic.label_loss(real, conditions)
         )
-        self._move(1, loss)
-        return loss.item()
+        if self._config.r1 and self._steps % _R1_EVERY == 0:
+            loss = loss + self._config.r1 * _R1_EVERY / 2 * self._steepness(images, conditions)
+        self._devices.descend(loss, self._optimisers[1])
+        return loss.item(), score.detach().sign().mean().item()
 
     def _teach_drawer(self, images: Tensor, conditions: Tensor, generator: torch.Generator) -> float:
-        conditions = conditions[: len(conditions) // 2].repeat(2, 1)  # pairs that differ in their noise alone
-        drawn = self._drawer(self._noise(len(conditions), generator), conditions)
+        """Pictures are drawn in pairs that differ in their noise alone."""
+        pairs = len(images) // 2 // self._devices.processes * self._devices.processes
+        noise = self._noise(2 * pairs, generator).unflatten(0, (2, pairs)).transpose(0, 1)
+        changes = (
+            change.unflatten(0, (2, pairs)).transpose(0, 1)
+            for change in draw_changes(2 * pairs, self._config.size_px, generator)
+        )
+        conditions, *own = self._devices.share(conditions[:pairs], noise, *changes)
+        conditions = conditions.repeat(2, 1)
+        noise, *own = (tensor.transpose(0, 1).flatten(0, 1) for tensor in own)
         self._critic.requires_grad_(False)
-        seen = self._critic.look(augment(drawn, self._config.augment, generator))
+        with self._devices.autocast():
+            drawn = self._drawer(noise, conditions)
+            seen = self._critic.look(augment(drawn, float(self._share), *own))
+        seen, drawn = seen.float(), drawn.float()
         loss = -self._critic.judge(seen, conditions).mean()
         loss = loss + self._config.label_weight * self._critic.label_loss(seen, conditions)
-        loss = loss + self._config.diversity * sameness(drawn, images)
-        self._move(0, loss)
+        loss = loss + self._config.diversity * sameness(drawn, usual_difference(images))
+        self._devices.descend(loss, self._optimisers[0])
         self._critic.requires_grad_(True)
         return loss.item()
 
-    def _move(self, which: int, loss: Tensor) -> None:
-        self._optimisers[which].zero_grad()
-        loss.backward()
-        self._optimisers[which].step()
+    def _steepness(self, images: Tensor, conditions: Tensor) -> Tensor:
+        """R1: the squared norm of the score's gradient at real faces, a mean over them."""
+        images = images.detach().requires_grad_()
+        score = self._critic.judge(self._critic.look(images), conditions).sum()
+        (gradient,) = torch.autograd.grad(score, images, create_graph=True)
+        return gradient.square().sum(dim=(1, 2, 3)).mean()
 
     def _noise(self, rows: int, generator: torch.Generator) -> Tensor:
         return torch.randn(rows, self._config.noise_width, generator=generator)
@@ -216,6 +265,8 @@ class DcganLearner:
             **network_tensors("average", self._average),
             **optimiser_tensors("drawer_optimiser", self._optimisers[0]),
             **optimiser_tensors("critic_optimiser", self._optimisers[1]),
+            **self._devices.state(),
+            "share": self._share,
             "steps": torch.tensor(self._steps),
         }
 
@@ -225,7 +276,8 @@ class DcganLearner:
         restore_network("average", self._average, tensors)
         restore_optimiser("drawer_optimiser", self._optimisers[0], tensors)
         restore_optimiser("critic_optimiser", self._optimisers[1], tensors)
-        self._steps = int(tensors["steps"])
+        self._devices.load_state(tensors)
+        self._share, self._steps = tensors["share"], int(tensors["steps"])
 
     def generator(self) -> Dcgan:
         return Dcgan(self._average, self._config, self._vocabulary, self._config.sampling)
@@ -241,37 +293,22 @@ def load_dcgan(folder: Path, config: DcganConfig, vocabulary: Vocabulary, sampli
     return Dcgan(averaged_copy(network), config, vocabulary, sampling)
 
 
-def sameness(drawn: Tensor, real: Tensor) -> Tensor:
-    """How much less the pairs (i, i + N/2) of drawn pictures differ than real ones do: 0 not at all, 1 are the same.
+def usual_difference(real: Tensor) -> Tensor:
+    """By how much a real picture differs from the next one: the mean over pictures [N, C, S, S] and pixels."""
+    shapes = _without_light(real)
+    return (shapes - shapes.roll(1, dims=0)).abs().mean()
+
+
+def sameness(drawn: Tensor, usual: Tensor) -> Tensor:
+    """How much less the pairs (i, i + N/2) of drawn pictures differ than is usual: 0 not at all, 1 are the same.
 
     Mode seeking (Mao et al., CVPR 2019), bounded by what is usual among real pictures so that it does not make noise.
     """
-    first, second = drawn.chunk(2)
-    usual = (real - real.roll(1, dims=0)).abs().mean()
-    return F.relu(1 - (first - second).abs().mean(dim=(1, 2, 3)) / usual).mean()
+    first, second = _without_light(drawn).chunk(2)
+    return F.relu(1 - (first - second).abs().mean(dim=(1, 2, 3)) / usual.to(drawn.device)).mean()
 
 
-def augment(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Shift by up to an eighth and cut out a square of half the size, in a share of the pictures, differentiably.
-
-    Args:
-        images: float32 [N, C, S, S].
-        share: probability of each picture, 0..1.
-
-    No brightness or contrast, which the paper also changes: light is one of our conditions.
-    """
-    if not share:
-        return images
-    count, _, size, _ = images.shape
-    reach = max(1, size // 8)
-    shift = torch.randint(-reach, reach + 1, (count, 2), generator=generator)
-    padded = F.pad(images, (reach,) * 4)
-    place = torch.arange(size)
-    rows = (place + reach + shift[:, :1])[:, :, None]
-    columns = (place + reach + shift[:, 1:])[:, None, :]
-    shifted = padded[torch.arange(count)[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
-    centre = torch.randint(0, size, (count, 2), generator=generator)
-    near = (place - centre[:, :, None]).abs() < size // 4  # [N, 2, S]
-    hole = near[:, 0, :, None] & near[:, 1, None, :]
-    chosen = torch.rand(count, generator=generator) < share
-    return torch.where(chosen[:, None, None, None], shifted * ~hole[:, None], images)
+def _without_light(images: Tensor) -> Tensor:
+    """Pictures of mean 0 and about unit spread: else one face, brighter and darker, passes for two."""
+    centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
+    return centred / (centred.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-2).sqrt()

@@ -15,9 +15,11 @@ from fer_data.configuration import Configuration, build
 from fer_data.errors import FerError
 from fer_data.files import read_json, sha256_file, sha256_json
 from generators.condition import Vocabulary
-from generators.contract import Generator, GeneratorConfig, Learner
+from generators.contract import Generator, GeneratorConfig, Guide, Learner, Steerable
 from generators.dcgan import DcganConfig, DcganLearner, DcganSampling, load_dcgan
-from generators.diffusion import DiffusionConfig, DiffusionLearner, DiffusionSampling, load_diffusion
+from generators.diffusion import DiffusionConfig, DiffusionLearner, load_diffusion
+from generators.diffusion_sampling import DiffusionSampling
+from generators.pretrained import LoraGeneratorConfig, LoraLearner, LoraSampling, load_lora
 
 DESCRIPTION = "generator.json"
 SEEN = "seen.parquet"
@@ -30,19 +32,20 @@ class Kind:
     Attributes:
         config: its training configuration, a `GeneratorConfig`.
         sampling: its sampling options.
-        learner: (config, vocabulary) -> Learner.
+        learner: (config, vocabulary, devices) -> Learner; without devices, on the CPU alone.
         load: (checkpoint folder, config, vocabulary, sampling options) -> Generator.
     """
 
     config: type[GeneratorConfig]
     sampling: type[Configuration]
-    learner: Callable[[Any, Vocabulary], Learner]
+    learner: Callable[..., Learner]
     load: Callable[[Path, Any, Vocabulary, Any], Generator]
 
 
 GENERATORS = {
     "dcgan": Kind(DcganConfig, DcganSampling, DcganLearner, load_dcgan),
     "diffusion": Kind(DiffusionConfig, DiffusionSampling, DiffusionLearner, load_diffusion),
+    "lora": Kind(LoraGeneratorConfig, LoraSampling, LoraLearner, load_lora),
 }
 
 
@@ -68,16 +71,18 @@ def describe_checkpoint(checkpoint: Path) -> dict[str, Any]:
     return description
 
 
-def load_generator(checkpoint: Path, sampling: Mapping[str, Any] | None = None) -> Generator:
+def load_generator(
+    checkpoint: Path, sampling: Mapping[str, Any] | None = None, guide: Guide | None = None
+) -> Generator:
     """Open a checkpoint.
 
     Args:
         checkpoint: the folder that `generators.training.train_generator` returned.
-        sampling: options that replace those it was trained with (`steps` and `guidance` for diffusion, `spread`
-            for the DCGAN).
+        sampling: options that replace those it was trained with; see the kind's sampling class.
+        guide: steers its sampling; how far, the sampling options say.
 
     Raises:
-        FerError: no checkpoint, a file of it is missing, or an unknown option.
+        FerError: no checkpoint, a file of it is missing, an unknown option, or a guide for a kind that none can steer.
     """
     description = describe_checkpoint(checkpoint)
     kind = generator_kind(description["kind"])
@@ -85,9 +90,17 @@ def load_generator(checkpoint: Path, sampling: Mapping[str, Any] | None = None) 
     options = {**config.sampling.model_dump(), **(sampling or {})}
     resolved = build(kind.sampling, options, f"sampling options of {description['kind']}")
     try:
-        return kind.load(checkpoint, config, Vocabulary.from_dict(description["vocabulary"]), resolved)
+        generator = kind.load(checkpoint, config, Vocabulary.from_dict(description["vocabulary"]), resolved)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:  # diffusers and torch each have their own
         raise FerError(f"{checkpoint}: its weights cannot be read ({error}); train again") from None
+    if guide is None:
+        return generator
+    if not isinstance(generator, Steerable):
+        raise FerError(
+            f"{checkpoint}: expected a generator that a guide can steer, found {description['kind']}; "
+            "leave the guide out, or give a checkpoint of another kind"
+        )
+    return generator.guided(guide)
 
 
 def checkpoint_sha256(checkpoint: Path) -> str:

@@ -18,7 +18,7 @@ def to_float(pictures: Tensor) -> Tensor:
 
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:
     """float32 [N, C, S, S] in about -1..1 to uint8, rounded and clipped."""
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def fold(images: Tensor) -> Tensor:
@@ -39,21 +39,26 @@ def noise(seeds: NDArray[np.int64], shape: tuple[int, ...]) -> Tensor:
 
 @torch.inference_mode()
 def draw_in_batches(
-    draw: Callable[[Tensor, Tensor], Tensor],
+    draw: Callable[..., Tensor],
     conditions: NDArray[np.int64],
     seeds: NDArray[np.int64],
     noise_shape: tuple[int, ...],
     picture_shape: tuple[int, int, int],
+    *given: Tensor,
+    batch: int = SAMPLE_BATCH,
 ) -> NDArray[np.uint8]:
-    """Call `draw(noise, conditions)` on batches that always hold `SAMPLE_BATCH` rows; uint8 [N, *picture_shape].
+    """Call `draw(noise, conditions, *given)` on batches of always `batch` rows; uint8 [N, *picture_shape].
+
+    What else is `given` to draw has N rows too.
 
     A matrix product picks its algorithm by batch size and rounds accordingly. With padded batches of one size, a
     seed gives the same picture alone or in a batch, to the last bit.
     """
     out = np.empty((len(seeds), *picture_shape), dtype=np.uint8)
-    for start in range(0, len(seeds), SAMPLE_BATCH):
-        rows = np.arange(start, start + SAMPLE_BATCH).clip(max=len(seeds) - 1)
-        images = draw(noise(seeds[rows], noise_shape), torch.from_numpy(conditions[rows]))
-        taken = min(SAMPLE_BATCH, len(seeds) - start)
+    for start in range(0, len(seeds), batch):
+        rows = np.arange(start, start + batch).clip(max=len(seeds) - 1)
+        inputs = torch.from_numpy(conditions[rows]), *(each[rows] for each in given)
+        images = draw(noise(seeds[rows], noise_shape), *inputs)
+        taken = min(batch, len(seeds) - start)
         out[start : start + taken] = to_uint8(images)[:taken]
     return out

@@ -1,35 +1,30 @@
 """Train a generator: one loop for every kind, resumable to the last bit, with sample sheets on the way.
 
-run_dir/run.json          what is trained on what: another configuration in the same folder is refused
-run_dir/state.safetensors where a killed run goes on
-run_dir/history.json      losses over steps
-run_dir/sheet.png         every class under some conditions, as the generator stands
-run_dir/checkpoint/       the finished generator; see `generators.models`
+run_dir/run.json    what is trained on what: another configuration in the same folder is refused
+run_dir/checkpoint/ the finished generator; see `generators.models`
+run_dir/…           what is written on the way; see `generators.training_run`
+
+`accelerate launch --num_processes N -m fer_cli train-generator …` shares each step among N GPUs; on CPUs it is
+`ACCELERATE_USE_CPU=true torchrun --nproc_per_node N -m fer_cli train-generator …`.
 """
 
-import math
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import torch
 
 from fer_data import tables
 from fer_data.errors import FerError
 from fer_data.files import atomic_folder, read_json, sha256_json, write_json
 from fer_data.manifest import Manifest
-from fer_data.progress import SILENT, Reporter, Stage
+from fer_data.progress import SILENT, Reporter
 from fer_data.project import relative
-from generators.contract import GeneratorConfig, Learner
+from generators.contract import GeneratorConfig
+from generators.devices import computing, open_devices
 from generators.models import DESCRIPTION, SEEN, generator_kind
-from generators.pixels import to_float
-from generators.sheet import write_sheet
 from generators.training_faces import Selection, TrainingFaces, load_faces, select_faces
-from generators.weights import read_tensors, write_tensors
-
-_RECORD_EVERY = 50  # steps between entries of the history
+from generators.training_run import TrainingRun
+from generators.weights import os_errors
 
 
 def train_generator(
@@ -48,94 +43,39 @@ def train_generator(
         The checkpoint folder, `run_dir / "checkpoint"`.
 
     Raises:
-        FerError: an unknown kind; a class with too few faces; `run_dir` holds another run; the loss diverged.
+        FerError: an unknown kind; a class with too few faces; `run_dir` holds another run; the loss diverged; the disk
+            is full; a precision that the device does not have; a batch that does not divide among the processes.
     """
     learner_of = generator_kind(kind).learner
     selection = select_faces(manifest, config.minimum_per_class)
     identity = {"kind": kind, "config": config.model_dump(mode="json"), "training_sha256": selection.sha256}
-    _claim(run_dir, identity)
+    devices = open_devices(config.mixed_precision)
+    if devices.is_main:
+        _claim(run_dir, identity)
+    devices.wait()
     checkpoint = run_dir / "checkpoint"
     if (checkpoint / DESCRIPTION).is_file():
         return checkpoint
+    reporter = reporter if devices.is_main else SILENT
     faces = load_faces(selection, config, reporter)
-    learner = learner_of(config, faces.vocabulary)
-    run = _Run(learner, faces, config, run_dir / "state.safetensors")
+    learner = learner_of(config, faces.vocabulary, devices)
+
+    def publish(folder: Path, steps: int) -> None:
+        with atomic_folder(folder) as partial, os_errors():
+            learner.save(partial)
+            _write_seen(partial / SEEN, selection)
+            write_json(partial / DESCRIPTION, _description(identity, selection, faces, steps))
+
+    run = TrainingRun(learner, faces, config, run_dir, devices, publish)
     left_out = sum(selection.left_out.values())
     note = f"{len(selection.frame)} faces" + (f", {left_out} training rows left out" if left_out else "")
     total = config.steps if config.steps is not None else 60 * (config.minutes or 0)
-    with reporter.stage(f"training {kind} on {note}", total) as stage:
-        run.finish(stage, run_dir)
-    write_json(run_dir / "history.json", run.history)
-    write_sheet(run_dir / "sheet.png", learner.generator())
-    with atomic_folder(checkpoint) as folder:
-        learner.save(folder)
-        _write_seen(folder / SEEN, selection)
-        write_json(folder / DESCRIPTION, _description(identity, selection, faces, run.steps))
+    with computing(config.threads), reporter.stage(f"training {kind} on {note}", total) as stage:
+        run.finish(stage)
+    if devices.is_main:
+        publish(checkpoint, run.steps)
+    devices.wait()
     return checkpoint
-
-
-class _Run:
-    """The loop and what it must remember to be resumed: the learner's tensors, steps, seconds and history."""
-
-    def __init__(self, learner: Learner, faces: TrainingFaces, config: GeneratorConfig, state: Path) -> None:
-        self._learner, self._faces, self._config, self._state = learner, faces, config, state
-        self.steps, self.seconds = 0, 0.0
-        self.history: list[dict[str, float]] = []
-        self._since_record: list[dict[str, float]] = []
-        if state.is_file():
-            tensors, note = read_tensors(state)
-            learner.load_state(tensors)
-            self.steps, self.seconds = note["steps"], note["seconds"]
-            self.history, self._since_record = note["history"], note["since_record"]
-
-    def progress(self) -> float:
-        """Share of the budget that is spent, 0..1."""
-        if self._config.steps is not None:
-            return min(1.0, self.steps / self._config.steps)
-        return min(1.0, self.seconds / (60 * (self._config.minutes or 0)))
-
-    def finish(self, stage: Stage, run_dir: Path) -> None:
-        """Train until the budget is spent."""
-        by_steps = self._config.steps is not None
-        stage.advance(self.steps if by_steps else self.seconds, "resumed" if self.steps else "")
-        while self.progress() < 1:
-            started = time.monotonic()
-            losses = self._step()
-            if self.steps % self._config.sheet_every == 0:
-                write_sheet(run_dir / "sheet.png", self._learner.generator())
-            took = time.monotonic() - started
-            self.seconds += took
-            if self.steps % self._config.keep_every == 0:
-                self._keep()
-            told = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            stage.advance(1 if by_steps else took, told)
-
-    def _step(self) -> dict[str, float]:
-        pictures, conditions = self._faces.batch(self.steps, self._config)
-        seed = np.random.SeedSequence([self._config.seed, self.steps]).generate_state(1, np.uint64)[0] >> 1
-        random = torch.Generator().manual_seed(int(seed))
-        losses = self._learner.step(to_float(pictures), conditions, self.progress(), random)
-        if not all(math.isfinite(value) for value in losses.values()):
-            raise FerError(
-                f"training diverged at step {self.steps + 1}: expected finite losses, found {losses}; "
-                "start again in another folder with a lower learning_rate"
-            )
-        self.steps += 1
-        self._since_record.append(losses)
-        if len(self._since_record) == _RECORD_EVERY:
-            means = {name: float(np.mean([entry[name] for entry in self._since_record])) for name in losses}
-            self.history.append({"step": self.steps, **means})
-            self._since_record.clear()
-        return losses
-
-    def _keep(self) -> None:
-        note = {
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "history": self.history,
-            "since_record": self._since_record,
-        }
-        write_tensors(self._state, self._learner.state(), note)
 
 
 def _claim(run_dir: Path, identity: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
 """Weights that are averaged, kept and restored: safetensors and JSON, nothing pickled."""
 
+import contextlib
 import copy
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +62,25 @@ def restore_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: Ma
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
+@contextlib.contextmanager
+def os_errors() -> Iterator[None]:
+    """Inside, what the system refused safetensors to write is an OSError with its number, as of Python's own files."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error)) from error
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-able note as one safetensors file, in one rename."""
-    with atomic_file(path) as partial:
+    """Write tensors and a JSON-able note as one safetensors file, in one rename.
+
+    Raises:
+        FerError: the disk is full; the file that was there stays.
+    """
+    with atomic_file(path) as partial, os_errors():
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, partial, metadata={"fer": json.dumps(note)})
 

@@ -128,7 +128,7 @@ def make_config():
     return make
 
 
-@pytest.fixture(scope="session", params=list(GENERATORS))
+@pytest.fixture(scope="session", params=list(TINY))
 def kind(request) -> str:
     return request.param
 
@@ -138,7 +138,7 @@ def checkpoint(kind, training, root, make_config) -> Path:
     return train_generator(kind, training, make_config(kind), root / "runs" / kind)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def judge() -> PatternJudge:
     return PatternJudge()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DModel
 
-from fer_data.configuration import build
+from fer_data.configuration import build, resolve
 from fer_data.errors import FerError
 from generators.condition import Vocabulary
 from generators.models import GENERATORS, checkpoint_sha256, describe_checkpoint, generator_kind, load_generator
@@ -89,6 +89,19 @@ def test_sampling_options_replace_those_of_training_and_unknown_ones_are_refused
         load_generator(checkpoint, {"guidence": 2})
 
 
+def test_a_guide_is_taken_by_what_it_can_steer_and_refused_by_the_others(checkpoint, kind):
+    def guide(pictures, labels):
+        return pictures.mean(dim=(1, 2, 3)) - 5
+
+    if kind == "dcgan":
+        with pytest.raises(FerError, match="expected a generator that a guide can steer, found dcgan"):
+            load_generator(checkpoint, guide=guide)
+        return
+    plain, steered = load_generator(checkpoint), load_generator(checkpoint, {"guide_scale": 2.0}, guide)
+    conditions, seeds = order(plain, 2)
+    assert not np.array_equal(plain.sample(conditions, seeds), steered.sample(conditions, seeds))
+
+
 def test_diffusers_itself_loads_a_diffusion_model(make_config, tmp_path):
     learner = GENERATORS["diffusion"].learner(make_config("diffusion"), Vocabulary(("a",), (), ()))
     learner.save(tmp_path)
@@ -139,6 +152,7 @@ def test_identity_follows_weights_but_not_when_the_manifest_was_written(checkpoi
         ({"steps": 5, "minutes": 1}, "either steps or minutes"),
         ({"steps": None}, "either steps or minutes"),
         ({"channels": 2}, "channels must be 1 or 3"),
+        ({"snapshots": [0.5, 1.0]}, "snapshots must lie between 0 and 1"),
         ({"size_px": 20, "widths": [8, 8, 8]}, "multiple of 8"),
         ({"widths": []}, "with 0 widths"),
         ({"widths": [8, 12]}, "widths must be multiples of 8"),
@@ -148,6 +162,11 @@ def test_identity_follows_weights_but_not_when_the_manifest_was_written(checkpoi
 def test_wrong_configurations_are_refused_in_one_sentence(kind, settings, message):
     with pytest.raises(FerError, match=message):
         build(GENERATORS[kind].config, {"steps": 5, **settings}, "test")
+
+
+def test_a_bare_no_in_yaml_is_no_mixed_precision(kind):
+    given = resolve(GENERATORS[kind].config, None, ["steps=5", "mixed_precision=no"])
+    assert given.mixed_precision == "no"
 
 
 def test_scaling_and_folding_are_inverses():

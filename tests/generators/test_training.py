@@ -1,21 +1,51 @@
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from fer_data import tables
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
-from fer_data.files import sha256_file
+from fer_data.files import sha256_file, write_json
 from fer_data.images import pixel_sha256
 from generators import training as training_module
-from generators.models import describe_checkpoint
+from generators import training_run
+from generators.condition import Vocabulary
+from generators.models import GENERATORS, describe_checkpoint, load_generator
 from generators.training import train_generator
 from generators.training_faces import load_faces, select_faces
 from generators.weights import read_tensors
 
+REPOSITORY = Path(__file__).parents[2]
+KINDS = ("dcgan", "diffusion")
+
 
 def weights_of(checkpoint):
     return {path.name: sha256_file(path) for path in sorted(checkpoint.rglob("*.safetensors"))}
+
+
+def distance(one, other):
+    """Between the weights of two checkpoints, all of them one vector."""
+    files = sorted(path.relative_to(one) for path in one.rglob("*.safetensors"))
+    pairs = [(load_file(one / file), load_file(other / file)) for file in files]
+    return sum((left[name] - right[name]).square().sum().item() for left, right in pairs for name in left) ** 0.5
+
+
+def fresh_weights(kind, make_config, checkpoint, folder):
+    """A checkpoint of the weights that training starts from."""
+    vocabulary = Vocabulary.from_dict(describe_checkpoint(checkpoint)["vocabulary"])
+    started = folder / "started"
+    started.mkdir()
+    GENERATORS[kind].learner(make_config(kind), vocabulary).save(started)
+    return started
 
 
 def test_a_checkpoint_tells_what_it_is_and_what_it_saw(checkpoint, kind, training):
@@ -39,25 +69,145 @@ def test_a_second_call_returns_at_once(checkpoint, kind, training, make_config, 
     assert train_generator(kind, training, make_config(kind), checkpoint.parent) == checkpoint
 
 
-def test_a_killed_run_goes_on_to_the_same_last_bit(checkpoint, kind, training, make_config, tmp_path, monkeypatch):
-    """Killed at step 5 where the state of step 4 is the last that was kept."""
-    step = training_module._Run._step
+_TRAIN_AND_KILL = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from fer_data import manifest
+from fer_data.configuration import build
+from fer_data.files import read_json
+from generators.models import GENERATORS
+from generators.training import train_generator
+from generators.training_run import TrainingRun
 
-    def killed(run):
-        if run.steps == 5:
-            raise KeyboardInterrupt
-        return step(run)
+torch.set_num_threads(1)
+step = TrainingRun._step
+def killed(run):
+    if run.steps == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(run)
+TrainingRun._step = killed
+opened = manifest.read(sys.argv[1])
+for kind, config in read_json(Path(sys.argv[2])).items():
+    child = os.fork()
+    if not child:
+        train_generator(kind, opened, build(GENERATORS[kind].config, config, "test"), Path(sys.argv[3]) / kind)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+"""
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training_module._Run, "_step", killed)
-        train_generator(kind, training, make_config(kind), tmp_path)
-    assert not (tmp_path / "checkpoint").exists()
-    assert read_tensors(tmp_path / "state.safetensors")[1]["steps"] == 4
-    resumed = train_generator(kind, training, make_config(kind), tmp_path)
+
+@pytest.fixture(scope="session")
+def killed_runs(training, make_config, tmp_path_factory):
+    """Runs of each kind that SIGKILL ended in their sixth step, where the state of step 4 was the last kept."""
+    folder = tmp_path_factory.mktemp("killed")
+    write_json(folder / "configs.json", {kind: make_config(kind).model_dump(mode="json") for kind in KINDS})
+    command = [sys.executable, "-c", _TRAIN_AND_KILL, str(training.path), str(folder / "configs.json"), str(folder)]
+    subprocess.run(command, check=True, cwd=REPOSITORY)
+    return folder
+
+
+def test_a_killed_run_goes_on_to_the_same_last_bit(checkpoint, kind, training, make_config, killed_runs):
+    run_dir = killed_runs / kind
+    assert not (run_dir / "checkpoint").exists()
+    assert read_tensors(run_dir / "state.safetensors")[1]["steps"] == 4
+    resumed = train_generator(kind, training, make_config(kind), run_dir)
     assert weights_of(resumed) == weights_of(checkpoint)
     assert (resumed / "generator.json").read_bytes() == (checkpoint / "generator.json").read_bytes()
-    assert (tmp_path / "history.json").read_bytes() == (checkpoint.parent / "history.json").read_bytes()
-    assert (tmp_path / "sheet.png").read_bytes() == (checkpoint.parent / "sheet.png").read_bytes()
+    assert (run_dir / "history.json").read_bytes() == (checkpoint.parent / "history.json").read_bytes()
+    assert (run_dir / "sheet.png").read_bytes() == (checkpoint.parent / "sheet.png").read_bytes()
+
+
+def test_sheets_and_snapshots_are_kept_on_the_way(kind, training, make_config, tmp_path):
+    config = make_config(kind, snapshots=[0.5], sheet_every=3)
+    done = train_generator(kind, training, config, tmp_path)
+    assert [path.name for path in sorted((tmp_path / "sheets").iterdir())] == ["00000003.png", "00000006.png"]
+    snapshot = tmp_path / "snapshot-50"
+    assert describe_checkpoint(snapshot)["steps"] == 3
+    early, late = load_generator(snapshot), load_generator(done)
+    conditions, seeds = np.zeros((1, 3), np.int64), np.zeros(1, np.int64)
+    assert not np.array_equal(early.sample(conditions, seeds), late.sample(conditions, seeds))
+    assert (tmp_path / "sheet.png").read_bytes() == (tmp_path / "sheets" / "00000006.png").read_bytes()
+
+
+def test_only_steps_count_as_training_time(training, make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_run, "write_sheet", lambda *_: time.sleep(0.5))
+    config = make_config("dcgan", steps=None, minutes=0.2 / 60, sheet_every=1, keep_every=1)
+    started = time.monotonic()
+    done = train_generator("dcgan", training, config, tmp_path)
+    steps = describe_checkpoint(done)["steps"]
+    assert time.monotonic() - started > 0.5 * steps
+    seconds = read_tensors(tmp_path / "state.safetensors")[1]["seconds"]
+    assert 0.2 <= seconds < 0.2 + 0.5
+
+
+@pytest.mark.parametrize("write", ["state", "checkpoint"])
+def test_a_full_disk_is_told_and_what_was_kept_stays_whole(kind, training, make_config, tmp_path, write, monkeypatch):
+    """The system refuses files above a limit that weights pass."""
+    monkeypatch.setattr(training_run, "write_sheet", lambda *_: None)
+    config = make_config(kind, steps=4, keep_every=2 if write == "state" else 100)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+        with pytest.raises(FerError, match=rf"{write}.* was not written: a file grew too large; make room"):
+            train_generator(kind, training, config, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not (tmp_path / "state.safetensors").exists()
+    assert not (tmp_path / "checkpoint").exists()
+    assert describe_checkpoint(train_generator(kind, training, config, tmp_path))["steps"] == 4
+
+
+def test_fp16_without_a_gpu_is_refused(training, make_config, tmp_path):
+    with pytest.raises(FerError, match="mixed_precision fp16: expected a GPU"):
+        train_generator("dcgan", training, make_config("dcgan", mixed_precision="fp16"), tmp_path)
+
+
+def test_bf16_learns_about_the_same(checkpoint, kind, training, make_config, tmp_path):
+    done = train_generator(kind, training, make_config(kind, mixed_precision="bf16"), tmp_path)
+    assert weights_of(done) != weights_of(checkpoint)
+    assert distance(done, checkpoint) < 0.5 * distance(done, fresh_weights(kind, make_config, checkpoint, tmp_path))
+
+
+_TRAIN_TOGETHER = """
+import sys
+from pathlib import Path
+from fer_data import manifest
+from fer_data.configuration import build
+from fer_data.files import read_json
+from generators.models import GENERATORS
+from generators.training import train_generator
+
+opened = manifest.read(sys.argv[1])
+for kind, config in read_json(Path(sys.argv[2])).items():
+    train_generator(kind, opened, build(GENERATORS[kind].config, config, "test"), Path(sys.argv[3]) / kind)
+"""
+
+
+@pytest.fixture(scope="session")
+def shared_runs(training, make_config, tmp_path_factory):
+    """Runs of each kind on two processes, started as `torchrun --nproc_per_node 2` starts them."""
+    folder = tmp_path_factory.mktemp("shared")
+    write_json(folder / "configs.json", {kind: make_config(kind).model_dump(mode="json") for kind in KINDS})
+    command = [sys.executable, "-c", _TRAIN_TOGETHER, str(training.path), str(folder / "configs.json"), str(folder)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": "2"}
+    runs = [
+        subprocess.Popen(command, cwd=REPOSITORY, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]
+    assert [run.wait(timeout=280) for run in runs] == [0, 0]
+    return folder
+
+
+@pytest.mark.slow  # two processes that import torch
+def test_two_processes_learn_what_one_does_but_for_rounding(checkpoint, kind, make_config, shared_runs, tmp_path):
+    shared = shared_runs / kind / "checkpoint"
+    moved = distance(checkpoint, fresh_weights(kind, make_config, checkpoint, tmp_path))
+    assert distance(shared, checkpoint) < 1e-2 * moved
 
 
 def test_another_configuration_or_data_in_the_same_folder_is_refused(
@@ -76,7 +226,7 @@ def test_a_budget_in_minutes_ends(kind, training, make_config, tmp_path):
 
 
 def test_a_diverging_loss_is_told(kind, training, make_config, tmp_path):
-    with pytest.raises(FerError, match="training diverged at step .*lower learning_rate"):
+    with pytest.raises(FerError, match=r"training diverged at step .*lower learning_rate"):
         train_generator(kind, training, make_config(kind, learning_rate=1e30, steps=40), tmp_path)
     assert not (tmp_path / "checkpoint").exists()
 

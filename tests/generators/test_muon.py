@@ -1,0 +1,59 @@
+"""Muon: directions of equal strength, momentum, decay, and a state that can be kept."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from generators.muon import Muon, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(8, 30), (30, 8), (12, 12)])
+def test_orthogonal_keeps_directions_and_evens_out_strengths(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found = orthogonal(matrix)
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    strengths = torch.linalg.svdvals(found)
+    assert strengths.min() > 0.4
+    assert strengths.max() < 1.3
+    agreement = torch.trace((left @ right).T @ found) / (found.norm() * (left @ right).norm())
+    assert agreement > 0.97  # against the exact polar factor
+
+
+def test_a_step_follows_the_stated_rule():
+    kernel = nn.Parameter(torch.ones(4, 2, 3, 3))
+    gradient = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(2))
+    kernel.grad = gradient.clone()
+    Muon([kernel], lr=0.1, momentum=0.9, weight_decay=0.5).step()
+    direction = orthogonal((1.9 * gradient).flatten(1)).view(4, 2, 3, 3)
+    expected = 1 - 0.1 * 0.5 - 0.1 * 0.2 * 18**0.5 * direction
+    np.testing.assert_allclose(kernel.detach(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_kept_state_continues_to_the_last_bit():
+    def fresh() -> tuple[nn.Parameter, Muon]:
+        kernel = nn.Parameter(torch.zeros(6, 3, 3, 3))
+        return kernel, Muon([kernel], lr=0.01)
+
+    def learn(kernel: nn.Parameter, optimiser: Muon, steps: range) -> None:
+        for step in steps:
+            kernel.grad = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(step))
+            optimiser.step()
+
+    whole, optimiser = fresh()
+    learn(whole, optimiser, range(6))
+    part, first = fresh()
+    learn(part, first, range(3))
+    again, second = fresh()
+    with torch.no_grad():
+        again.copy_(part)
+    second.load_state_dict(first.state_dict())
+    learn(again, second, range(3, 6))
+    assert torch.equal(whole, again)
+
+
+def test_parameters_without_gradient_stay():
+    kernel = nn.Parameter(torch.ones(4, 4))
+    loss = Muon([kernel], lr=0.1).step(lambda: 3.0)
+    assert loss == 3.0
+    assert torch.equal(kernel, torch.ones(4, 4))
