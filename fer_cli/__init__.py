@@ -5,11 +5,21 @@ import sys
 
 import typer
 
-from fer_cli import audit_verbs, data_verbs, manifest_verbs, review_verbs, training_verbs
+from fer_cli import audit_verbs, data_verbs, generation_verbs, judge_verbs, manifest_verbs, review_verbs, training_verbs
 from fer_cli.terminal import app
 from fer_data.errors import FerError
 
-__all__ = ["app", "audit_verbs", "data_verbs", "main", "manifest_verbs", "review_verbs", "training_verbs"]
+__all__ = [
+    "app",
+    "audit_verbs",
+    "data_verbs",
+    "generation_verbs",
+    "judge_verbs",
+    "main",
+    "manifest_verbs",
+    "review_verbs",
+    "training_verbs",
+]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Verbs that train, predict and generate, and the experiments that measure what was gained."""
+"""Verbs that train and score classifiers, and the experiments that measure what was gained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,93 +61,6 @@ def evaluate(
     say(as_json, scores, lines)
 
 
-@app.command("train-generator", no_args_is_help=True)
-def train_generator_(
-    kind: Annotated[str, typer.Argument(help="dcgan or diffusion")],
-    manifest: ManifestArgument,
-    out: Annotated[Path | None, typer.Option(help="run folder; default runs/<kind>-<name>")] = None,
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a conditional generator on the training split only. Interrupt and run again to go on."""
-    from fer_data.configuration import resolve
-    from generators.models import generator_kind
-    from generators.training import train_generator
-
-    opened = read(manifest)
-    configuration = resolve(generator_kind(kind).config, config or kind, settings or ())
-    out = out or opened.root / f"runs/{kind}-{opened.name}"
-    if dry_run:
-        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
-    checkpoint = train_generator(kind, opened, configuration, out, reporter(as_json))
-    outputs = [checkpoint, out / "sheet.png"]
-    return say(as_json, {"kind": kind}, [], outputs, [f"fer generate plans/… --checkpoint {short(checkpoint)}"])
-
-
-@app.command(no_args_is_help=True)
-def generate(
-    plan: Annotated[Path, typer.Argument(help="what `fer balance` wrote")],
-    checkpoint: Annotated[Path, typer.Option(help="what `fer train-generator` wrote")],
-    out: Annotated[Path, typer.Option(help="the synthetic manifest to write")] = Path("manifests/synthetic"),
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    replace: ReplaceOption = False,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Draw the faces that a plan asks for: one seed per face, full provenance."""
-    from fer_data.balance import read_plan
-    from fer_data.configuration import resolve
-    from fer_data.manifest import describe_counts
-    from generators import sampling
-
-    asked = read_plan(plan)
-    configuration = resolve(sampling.GenerateConfig, config, settings or ())
-    if dry_run:
-        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
-    made = sampling.generate(asked, checkpoint, out, configuration, reporter(as_json), replace=replace)
-    lines = describe_counts(made.metadata).splitlines()
-    following = [f"fer screen {short(out)} --judge … --training …", f"fer curate {short(out)}"]
-    return say(as_json, made.metadata["counts"], lines, [made.path], following)
-
-
-@app.command(no_args_is_help=True)
-def screen(
-    manifest: ManifestArgument,
-    judge: Annotated[Path, typer.Option(help="classifier checkpoint that never saw a synthetic face")],
-    training: Annotated[Path, typer.Option(help="the manifest that the generator was trained on")],
-    out: Annotated[Path, typer.Option(help="the screened manifest to write")],
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    replace: ReplaceOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Drop synthetic faces that the judge contradicts and near-copies of training faces, and say why."""
-    from classifier.prediction import load_classifier
-    from fer_data.configuration import resolve
-    from fer_data.tables import read_metadata
-    from generators import screening
-
-    configuration = resolve(screening.ScreenConfig, config, settings or ())
-    screened, table = screening.screen(
-        read(manifest),
-        read(training),
-        load_classifier(judge),
-        out,
-        configuration,
-        reporter(as_json),
-        replace=replace,
-    )
-    facts = read_metadata(table)
-    made, kept = (sum(cell[key] for cell in facts["cells"]) for key in ("made", "kept"))
-    dropped = " · ".join(f"{reason} {count:,}" for reason, count in facts["reasons"].items()) or "nothing"
-    line = f"made {made:,} · kept {kept:,} · dropped: {dropped}"
-    following = [f"fer curate {short(out)}", f"fer merge … {short(out)} --out manifests/balanced"]
-    say(as_json, {"made": made, "kept": kept, "dropped": facts["reasons"]}, [line], [screened.path, table], following)
-
-
 @app.command(no_args_is_help=True)
 def experiment(
     config: Annotated[str, typer.Argument(help="YAML file or preset, as configs/experiments/demo.yaml")],
@@ -156,11 +69,13 @@ def experiment(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Retrain before and after with several seeds, or judge the audit, and write a report. Run again to go on."""
+    """Retrain before and after, or judge the audit or generated faces, and write a report. Run again to go on."""
     from fer_data.configuration import find_preset, read_yaml
 
-    if read_yaml(find_preset(config)).get("kind") == "audit_benchmark":
-        return _judge_audit(config, out, settings or (), dry_run, as_json)
+    others = {"audit_benchmark": _judge_audit, "usefulness": _judge_usefulness}
+    kind = read_yaml(find_preset(config)).get("kind")
+    if kind in others:
+        return others[kind](config, out, settings or (), dry_run, as_json)
     from experiments.before_after import collect_sheets, run_experiment
     from experiments.design import ExperimentConfig, prepare
     from experiments.report import write_report
@@ -196,6 +111,25 @@ def _judge_audit(config: str, out: Path | None, settings: Sequence[str], dry_run
         prepare(configuration, root)
         return show_plan(as_json, configuration.model_dump(mode="json"), [out / "report.md"])
     path = run_audit_benchmark(configuration, root, out, reporter(as_json))
+    sentence = answer(read_json(path))
+    return say(as_json, {"answer": sentence}, [sentence], [path, path.with_suffix(".md")])
+
+
+def _judge_usefulness(config: str, out: Path | None, settings: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    from experiments.usefulness.design import UsefulnessConfig, prepare
+    from experiments.usefulness.report import answer
+    from experiments.usefulness.run import run_usefulness
+    from fer_data.configuration import resolve
+    from fer_data.files import read_json
+    from fer_data.project import project_root
+
+    configuration = resolve(UsefulnessConfig, config, settings)
+    root = project_root(Path.cwd())
+    out = out or root / "runs" / configuration.name
+    if dry_run:
+        prepare(configuration, root)
+        return show_plan(as_json, configuration.model_dump(mode="json"), [out / "results.md"])
+    path = run_usefulness(configuration, root, out, reporter(as_json))
     sentence = answer(read_json(path))
     return say(as_json, {"answer": sentence}, [sentence], [path, path.with_suffix(".md")])
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_data import images
+from fer_data.errors import FerError
 
 Floats = NDArray[np.float32]
 
@@ -52,6 +53,15 @@ class Views:
             None if self.groups is None else self.groups[rows],
         )
 
+    def followed_by(self, others: "Views") -> "Views":
+        """These faces and then others, without groups."""
+        return Views(
+            np.concatenate([self.features, others.features]),
+            np.concatenate([self.mirrored_features, others.mirrored_features]),
+            np.concatenate([self.pixels, others.pixels]),
+            np.concatenate([self.mirrored_pixels, others.mirrored_pixels]),
+        )
+
 
 @dataclass(frozen=True)
 class CopyDetector:
@@ -79,23 +89,34 @@ class CopyDetector:
         return _nearest(samples, self.faces, self.scales)
 
     def earlier_sibling(
-        self, samples: Views, candidates: NDArray[np.bool_]
+        self, samples: Views, candidates: NDArray[np.bool_], before: Views | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Distance and row of the nearest earlier sample that is kept; infinite where there is none.
 
         A sample that is itself too near an earlier one is not kept, so the first of a cluster stays.
+
+        Args:
+            samples: N faces, in order.
+            candidates: bool [N], which of them may be kept.
+            before: B faces that were kept before these.
+
+        Returns:
+            float64 [N]; int64 [N], rows 0..B-1 of `before`, then B..B+N-1 of `samples`.
         """
-        distances, rows = np.full(len(samples), np.inf), np.zeros(len(samples), dtype=np.int64)
         asked = np.flatnonzero(candidates)
         chosen = samples.take(asked)
-        kept = np.zeros(len(asked), dtype=bool)
+        known = chosen if before is None else before.followed_by(chosen)
+        settled = len(known) - len(chosen)
+        places = np.concatenate([np.arange(settled), settled + asked])
+        kept = np.arange(len(known)) < settled
+        distances, rows = np.full(len(samples), np.inf), np.zeros(len(samples), dtype=np.int64)
         for start in range(0, len(asked), _BLOCK):
-            block = _pairwise(chosen.take(slice(start, start + _BLOCK)), chosen, self.scales)
+            block = _pairwise(chosen.take(slice(start, start + _BLOCK)), known, self.scales)
             for place, line in enumerate(block, start):
                 earlier = np.where(kept, line, np.inf)
                 nearest = int(earlier.argmin())
-                distances[asked[place]], rows[asked[place]] = earlier[nearest], asked[nearest]
-                kept[place] = not self.is_copy(earlier[nearest : nearest + 1])[0]
+                distances[asked[place]], rows[asked[place]] = earlier[nearest], places[nearest]
+                kept[settled + place] = not self.is_copy(earlier[nearest : nearest + 1])[0]
         return distances, rows
 
     def is_copy(self, distances: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -111,11 +132,12 @@ def look(pictures: NDArray[np.uint8], features: Callable[[NDArray[np.uint8]], Fl
     """The two views of pictures uint8 [N, C, S, S]: unit features, and 16x16 grey pixels of mean 0 and length 1."""
     mirrored = np.ascontiguousarray(pictures[..., ::-1])
     small = np.stack([_small(picture) for picture in pictures])
+    seen = unit_rows(features(pictures))
     return Views(
-        _unit(features(pictures)),
-        _unit(features(mirrored)),
-        _unit(small.reshape(len(small), -1)),
-        _unit(small[:, :, ::-1].reshape(len(small), -1)),
+        seen,
+        seen if _sees_mirrors_alike(features, pictures.shape[1:]) else unit_rows(features(mirrored)),
+        unit_rows(small.reshape(len(small), -1)),
+        unit_rows(small[:, :, ::-1].reshape(len(small), -1)),
     )
 
 
@@ -123,13 +145,26 @@ def fit_detector(faces: Views, held_out: Views, false_copies: float) -> CopyDete
     """Calibrate: at most `false_copies` of the held-out faces are nearer to a training face than the threshold.
 
     Where held-out faces carry groups, they are compared with training faces of other groups only.
+
+    Raises:
+        FerError: no held-out face can be compared with any training face.
     """
-    scales = tuple(
-        max(float(np.median(_nearest(held_out, faces, scales)[0])), 1e-6) for scales in ((1.0, np.inf), (np.inf, 1.0))
-    )
-    reference = np.sort(_nearest(held_out, faces, (scales[0], scales[1]))[0])
+    scales = _usual(held_out, faces, (1.0, np.inf)), _usual(held_out, faces, (np.inf, 1.0))
+    reference = np.sort(_nearest(held_out, faces, scales)[0])
+    reference = reference[np.isfinite(reference)]
     threshold = float(reference[int(false_copies * len(reference))])
-    return CopyDetector(faces, (scales[0], scales[1]), threshold, reference)
+    return CopyDetector(faces, scales, threshold, reference)
+
+
+def _usual(held_out: Views, faces: Views, scales: tuple[float, float]) -> float:
+    """The median distance to the nearest face, in the view whose scale is finite."""
+    distances = _nearest(held_out, faces, scales)[0]
+    if not np.isfinite(distances).any():
+        raise FerError(
+            "copies: expected real faces of at least two groups to tell what a copy is, found none that can be "
+            "compared; add training or validation faces"
+        )
+    return max(float(np.median(distances[np.isfinite(distances)])), 1e-6)
 
 
 def _nearest(
@@ -149,11 +184,12 @@ def _pairwise(queries: Views, faces: Views, scales: tuple[float, float]) -> Floa
     """Scaled distances float32 [N, M]; infinite between faces of one group."""
 
     def larger(features: Floats, pixels: Floats) -> Floats:
-        return np.maximum(
+        farther: Floats = np.maximum(
             _distances(features, faces.features) / scales[0], _distances(pixels, faces.pixels) / scales[1]
         )
+        return farther
 
-    both = np.minimum(
+    both: Floats = np.minimum(
         larger(queries.features, queries.pixels), larger(queries.mirrored_features, queries.mirrored_pixels)
     )
     if queries.groups is not None and faces.groups is not None:
@@ -163,15 +199,26 @@ def _pairwise(queries: Views, faces: Views, scales: tuple[float, float]) -> Floa
 
 def _distances(queries: Floats, faces: Floats) -> Floats:
     """Euclidean distances between unit vectors, which order as cosine distances do; float32 [N, M]."""
-    return np.sqrt(np.maximum(2 - 2 * (queries @ faces.T), 0))
+    distances: Floats = np.sqrt(np.maximum(2 - 2 * (queries @ faces.T), 0))
+    return distances
 
 
-def _unit(rows: Floats) -> Floats:
-    rows = rows.astype(np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+def unit_rows(rows: Floats) -> Floats:
+    """Rows float [N, F] brought to length 1, float32; a row of zeros stays."""
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    unit: Floats = (rows / lengths).astype(np.float32)
+    return unit
+
+
+def _sees_mirrors_alike(features: Callable[[NDArray[np.uint8]], Floats], shape: tuple[int, ...]) -> bool:
+    """Whether features average over a face and its mirror image, so that the second need not be looked at."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+    seen, mirrored = features(noise), features(np.ascontiguousarray(noise[..., ::-1]))
+    return bool(np.allclose(seen, mirrored, rtol=1e-3, atol=1e-4))
 
 
 def _small(picture: NDArray[np.uint8]) -> Floats:
     shaped = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
-    small = images.as_view(np.ascontiguousarray(shaped), _SMALL_PX, 1)[0].astype(np.float32)
-    return small - small.mean()
+    small: Floats = images.as_view(np.ascontiguousarray(shaped), _SMALL_PX, 1)[0].astype(np.float32)
+    small -= small.mean()
+    return small
