@@ -109,16 +109,24 @@ def target_rows(manifest: Manifest, rows: NDArray[np.bool_]) -> NDArray[np.float
 
 
 def to_view(images: Tensor, size_px: int, channels: int) -> Tensor:
-    """Pictures of any size as a model sees them, uint8 [N, channels, size_px, size_px]."""
+    """Pictures of any size as a model sees them, [N, channels, size_px, size_px].
+
+    Bytes stay bytes, rounded. Grey levels 0..255 as floats stay floats, and what is done to them can be differentiated.
+    """
     if images.shape[1] == 3 and channels == 1:
         luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
-        images = (images * luma).sum(dim=1, keepdim=True).round().to(torch.uint8)
+        images = _like(images, (images * luma).sum(dim=1, keepdim=True))
     elif images.shape[1] == 1 and channels == 3:
         images = images.expand(-1, 3, -1, -1)
     if images.shape[2:] != (size_px, size_px):
         resized = F.interpolate(images.float(), (size_px, size_px), mode="bicubic", antialias=True)
-        images = resized.round().clamp(0, 255).to(torch.uint8)
+        images = _like(images, resized.clamp(0, 255))
     return images
+
+
+def _like(images: Tensor, changed: Tensor) -> Tensor:
+    """Changed pictures, rounded where the pictures they come from are bytes."""
+    return changed if images.is_floating_point() else changed.round().to(images.dtype)
 
 
 def to_input(images: Tensor) -> Tensor:

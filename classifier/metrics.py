@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_data.errors import FerError
+from fer_data.intervals import wilson
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,6 +67,27 @@ def evaluate(truth: Integers, probabilities: NDArray[np.floating[Any]], labels: 
 def confusion(truth: Integers, predicted: Integers, classes: int) -> Integers:
     """Counts, int64 [K, K]: row = truth, column = prediction."""
     return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def agreement(matrix: Integers, labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How often predictions agree with the truth, over "all" faces and by label, with Wilson's intervals, JSON-able.
+
+    Args:
+        matrix: counts [K, K] as `confusion` gives them.
+        labels: K names.
+
+    Returns:
+        count, agreed, agreement (0..1), low and high of each label that the truth holds.
+    """
+    counts = {"all": (np.trace(matrix), matrix.sum())}
+    counts |= {label: (matrix[index, index], matrix[index].sum()) for index, label in enumerate(labels)}
+    found = {}
+    for label, (agreed, count) in counts.items():
+        if count:
+            low, high = wilson(agreed, count)
+            share = {"agreement": float(agreed / count), "low": float(low), "high": float(high)}
+            found[label] = {"count": int(count), "agreed": int(agreed), **share}
+    return found
 
 
 def precision_recall_f1(matrix: Integers) -> tuple[Floats, Floats, Floats]:

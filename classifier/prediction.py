@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from classifier import inference
 from classifier.checkpoints import checkpoint_folder, read_checkpoint
-from classifier.data import to_view
+from classifier.data import to_input, to_view
 from classifier.models import build_model
 from fer_data.errors import FerError
 
@@ -36,7 +36,8 @@ class Classifier:
         except RuntimeError as error:
             raise FerError(f"{folder}: expected the weights of {config['model']}, found others ({error})") from None
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model = model.to(self._device, memory_format=torch.channels_last).eval()
+        self._model = model.to(self._device, memory_format=torch.channels_last)
+        self._model.eval().requires_grad_(False)
 
     def probabilities(self, images: NDArray[np.uint8]) -> Floats:
         """Probabilities of `labels`, float32 [N, K], rows sum to 1.
@@ -54,6 +55,18 @@ class Classifier:
         """Probabilities and features in one pass; arguments as for `probabilities`."""
         probabilities, features = inference.judge(self._model, self._view(images), mirror=self._mirror)
         return probabilities.numpy(), features.numpy()
+
+    def log_probabilities(self, images: torch.Tensor) -> torch.Tensor:
+        """Logarithms of the probabilities of `labels`, float32 [N, K], which can be differentiated by the pictures.
+
+        A face is seen as it is, not together with its mirror image.
+
+        Args:
+            images: grey levels 0..255 as float32 [N, C, H, W], C = 1 or 3, of any size.
+        """
+        view = to_view(images.to(self._device), self.size_px, self.channels)
+        logits: torch.Tensor = self._model(to_input(view))
+        return logits.log_softmax(dim=1)
 
     def _view(self, images: NDArray[np.uint8]) -> torch.Tensor:
         if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != np.uint8:

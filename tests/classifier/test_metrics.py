@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as reference
 
 from classifier import metrics
@@ -95,3 +96,20 @@ def test_a_class_without_faces_is_not_averaged():
 def test_refuses_what_cannot_be_judged(truth, probabilities, message):
     with pytest.raises(FerError, match=message):
         metrics.evaluate(np.array(truth), probabilities, BASIC7)
+
+
+def test_agreement_is_recall_with_wilsons_interval():
+    truth, probabilities = random_judgement(3)
+    matrix = metrics.confusion(truth, probabilities.argmax(axis=1), 7)
+    found = metrics.agreement(matrix, BASIC7)
+    recall = reference.recall_score(truth, probabilities.argmax(axis=1), labels=range(7), average=None)
+    assert [found[label]["agreement"] for label in BASIC7] == pytest.approx(recall.tolist())
+    assert found["all"]["agreed"] == np.trace(matrix) and found["all"]["count"] == len(truth)
+    for entry in found.values():
+        interval = binomtest(entry["agreed"], entry["count"]).proportion_ci(method="wilson")
+        assert (entry["low"], entry["high"]) == pytest.approx((interval.low, interval.high))
+
+
+def test_agreement_leaves_out_what_the_truth_lacks():
+    assert set(metrics.agreement(np.array([[3, 1], [0, 0]]), ("anger", "fear"))) == {"all", "anger"}
+    assert metrics.agreement(np.zeros((2, 2), dtype=int), ("anger", "fear")) == {}

@@ -8,7 +8,9 @@ from fer_data.errors import FerError
 SMALL = ("thin_resnet18", "thin_resnet10")
 
 
-@pytest.mark.parametrize("name", [*SMALL, "resnet18", "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name", [*SMALL, "thin_vgg", "resnet18", "timm:mobilenetv3_small_050", "timm:vit_tiny_patch16_224"]
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_features_and_logits_fit_together(name, channels):
     model = build_model(name, 7, channels, 48).eval()
@@ -30,6 +32,22 @@ def test_thin_networks_are_as_small_as_said():
     count = {name: sum(p.numel() for p in build_model(name, 7, 1, 48).parameters()) for name in SMALL}
     assert 0.65e6 < count["thin_resnet18"] < 0.75e6
     assert count["thin_resnet10"] < 0.35e6
+
+
+@pytest.mark.parametrize("size_px", [8, 16, 24, 40, 48, 96, 224])
+def test_the_thin_vgg_takes_faces_of_any_size(size_px):
+    model = build_model("thin_vgg", 7, 1, size_px).eval()
+    assert model(torch.zeros(1, 1, size_px, size_px)).shape == (1, 7)
+    assert sum(p.numel() for p in model.parameters()) < 0.45e6
+
+
+def test_the_thin_vgg_has_no_shortcuts_and_knows_where_things_are():
+    model = build_model("thin_vgg", 7, 1, 48).eval()
+    assert not [name for name, _ in model.named_modules() if "shortcut" in name]
+    places = torch.rand(2, 128, 3, 3)
+    upside_down = places.flip(2)
+    torch.testing.assert_close(places.mean(dim=(2, 3)), upside_down.mean(dim=(2, 3)))  # what a ResNet's head sees
+    assert not torch.allclose(model.body.hidden(places), model.body.hidden(upside_down), atol=1e-3)
 
 
 def test_the_seed_alone_decides_the_weights_and_the_global_state_stays():

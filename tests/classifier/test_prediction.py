@@ -33,6 +33,22 @@ def test_probabilities_are_the_head_on_the_features(tmp_path, striped_faces, tin
     np.testing.assert_allclose(classifier.probabilities(images), logits.softmax(dim=1).numpy(), atol=1e-5)
 
 
+def test_log_probabilities_are_those_without_the_mirror_and_have_a_gradient(tmp_path, striped_faces, tiny):
+    classifier = load_classifier(
+        train(striped_faces(70), None, BASIC7, tiny.model_copy(update={"steps": 4}), tmp_path / "run")
+    )
+    images = striped_faces(8, 3).images
+    told = classifier.log_probabilities(images.float())
+    np.testing.assert_allclose(told.exp().numpy(), classifier.probabilities(images.numpy()), atol=1e-5)
+    colour = images.repeat(1, 3, 2, 2).float()  # another size and number of channels
+    for shown in (images.double(), colour):
+        pictures = shown.clone().requires_grad_(True)
+        classifier.log_probabilities(pictures)[:, 2].sum().backward()
+        assert pictures.grad.shape == shown.shape and pictures.grad.abs().sum() > 0
+    step = 1e-2 * pictures.grad / pictures.grad.abs().max()  # uphill, by a hundredth of a grey level
+    assert classifier.log_probabilities(colour + step)[:, 2].sum() > classifier.log_probabilities(colour)[:, 2].sum()
+
+
 @pytest.mark.parametrize(
     "images", [np.zeros((2, 16, 16), np.uint8), np.zeros((2, 1, 16, 16)), np.zeros((2, 2, 16, 16), np.uint8)]
 )
