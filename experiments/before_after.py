@@ -20,10 +20,10 @@ from classifier.metrics import evaluate
 from classifier.prediction import load_classifier
 from classifier.training import train
 from experiments.design import Arm, Design, ExperimentConfig, prepare, rows_sha256
+from experiments.records import kept_record, record_path
 from experiments.results import pack, summarise, unpack
 from experiments.sheets import Sheet, dropped, generated, relabelled
 from fer_data import manifest as manifests
-from fer_data.errors import FerError
 from fer_data.files import read_json, sha256_json, write_json
 from fer_data.manifest import Manifest, lineage
 from fer_data.progress import SILENT, Reporter
@@ -57,7 +57,7 @@ def run_experiment(config: ExperimentConfig, project_root: Path, out: Path, repo
     described = describe(design)  # now: a manifest may be replaced while the arms train
     runs = [(arm, seed) for seed in config.seeds for arm in design.arms]
     identities = {run: design.identity(*run) for run in runs}
-    records = {run: _kept(_record_path(out, *run), identities[run], *run) for run in runs}
+    records = {run: kept_record(record_path(out, *run), identities[run], *run) for run in runs}
     waiting = [run for run in runs if records[run] is None]
     validation: dict[tuple[int, int], Faces] = {}
     for number, run in enumerate(waiting, 1):
@@ -179,28 +179,6 @@ def _portable(path: str, manifest: Manifest) -> str:
     return relative(Path(path), manifest.root) if Path(path).is_absolute() else path
 
 
-def _record_path(out: Path, arm: str, seed: int) -> Path:
-    return out / "records" / f"{arm}-seed{seed}.json"
-
-
-def _kept(path: Path, identity: Mapping[str, Any], arm: str, seed: int) -> dict[str, Any] | None:
-    """A finished run's record, or None where it is still to be made."""
-    if not path.is_file():
-        return None
-    record: dict[str, Any] = read_json(path)
-    found = record.get("identity", {})
-    if found == identity:
-        return record
-    way_out = "give the experiment another name, or delete this record to train the run again"
-    if found.get("train_rows_sha256") != identity["train_rows_sha256"]:
-        raise FerError(f"{path}: the manifest of arm {arm} changed since seed {seed} was trained; {way_out}")
-    if found.get("judged_rows_sha256") != identity["judged_rows_sha256"]:
-        raise FerError(f"{path}: the val or test rows of evaluate_on changed since arm {arm} was judged; {way_out}")
-    before, now = found.get("train", {}), identity["train"]
-    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    raise FerError(f"{path}: made with another train configuration ({', '.join(keys)}); {way_out}")
-
-
 def _run(
     design: Design,
     arm: str,
@@ -242,7 +220,7 @@ def _run(
         "seconds": history[-1]["seconds"],
         "probabilities": packed,
     }
-    write_json(_record_path(out, arm, seed), record)
+    write_json(record_path(out, arm, seed), record)
     return record
 
 

@@ -247,7 +247,7 @@ class _Demo:
         plan, clean = balance.read_plan(self.plan), manifest.read(self.manifest("clean"))
         checkpoint = self.root / "runs" / kind / "checkpoint"
         out = self.manifest(f"{kind}-synthetic")
-        made = generate(plan, checkpoint, out, self.config.sampling, self.reporter, replace=True)
+        made = generate(plan, [checkpoint], out, self.config.sampling, self.reporter, replace=True)
         judge = self.judge("screening")
         out = self.manifest(f"{kind}-screened")
         kept, _ = screen(made, clean, judge, out, self.config.screening, self.reporter, replace=True)

@@ -132,7 +132,7 @@ def prepare(config: ExperimentConfig, root: Path) -> Design:
     for name, manifest in arms.items():
         train_rows[name], dropped[name] = _training_rows(config, name, manifest, yardstick)
         _require_classes(name, manifest, train_rows[name], train_configs[name])
-        _refuse_seen_groups(name, manifest, train_rows[name], yardstick)
+        refuse_judged_groups(f"arm {name}", manifest, train_rows[name], yardstick)
     leaks = {**_count_leaks(yardstick), "policy": config.leaks, "dropped_from_train": dropped}
     views = build_views(yardstick)
     _require_primary_view(config, views)
@@ -240,14 +240,24 @@ def _require_classes(name: str, manifest: Manifest, rows: NDArray[np.bool_], con
         )
 
 
-def _refuse_seen_groups(name: str, manifest: Manifest, rows: NDArray[np.bool_], yardstick: Manifest) -> None:
-    """The arm's training rows beside the rows that judge it, as one manifest, go through the check of `links`."""
+def refuse_judged_groups(where: str, manifest: Manifest, rows: NDArray[np.bool_], yardstick: Manifest) -> None:
+    """Refuse training rows whose generator saw a group that judges them.
+
+    The training rows beside the val and test rows of the yardstick, as one manifest, go through the check of `links`.
+
+    Args:
+        where: what the rows belong to, for the message.
+        rows: bool over the manifest.
+
+    Raises:
+        FerError: there are such rows.
+    """
     judged = yardstick.frame[yardstick.frame["split"].isin(["val", "test"])]
     frame = pd.concat([manifest.frame[rows], judged], ignore_index=True)
     try:
         refuse_seen_groups(Manifest(manifest.path, frame, manifest.metadata))
     except FerError as error:
-        raise FerError(f"arm {name}: {error}") from None
+        raise FerError(f"{where}: {error}") from None
 
 
 def _count_leaks(yardstick: Manifest) -> dict[str, int]:

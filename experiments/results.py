@@ -180,7 +180,7 @@ def summarise(
         tests += _mcnemar(question, predicted[..., rows] == truth, view)
     _correct(contrasts)
     numbers = {"views": described, "scores": scores, "contrasts": contrasts, "mcnemar": tests}
-    numbers = _without_nan(numbers)
+    numbers = without_nan(numbers)
     return {**numbers, "numbers_sha256": sha256_json(numbers)}
 
 
@@ -253,10 +253,10 @@ def _correct(contrasts: list[dict[str, Any]]) -> None:
             member["p_holm"] = float(p_value)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """NaN is no JSON: what could not be computed is null."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and value != value else value
