@@ -4,7 +4,8 @@
         --diffusion runs/diffusion --dcgan runs/dcgan [--sampling '{steps: 10}'] [--held-out test]
         [--faces 400] [--minutes 100] [--quick] [--out docs/results/fidelity_fer2013.jsonl]
 
-Run in the project of the generators' training manifest. Three sources fill the same plan, disgust and fear: diffusion
+Run in the project of the generators' training manifest. Three sources fill the same plan, disgust and fear, lit as
+the training faces of the label are: diffusion
 and DCGAN from noise, and re-expression (diffusion from training faces of other labels). Drawn faces and those that
 screening kept are measured by the judge that neither steered nor screened. Drawn and kept faces of a source are
 compared at equal counts. Learning curves come from the snapshots in the run folders. What was filled stays in
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from measuring import figure, keep, tell
 
@@ -64,6 +66,16 @@ class Bench:
     runs: Mapping[str, Path]
     sampling: Mapping[str, Any]
     fill: Mapping[str, Any]
+
+    def lit_cells(self, label: str, count: int) -> list[Cell]:
+        """Faces of a label, in the lights that are measured on its training faces."""
+        faces = self.reference.training
+        known = [light for light in faces.lights[faces.labels == label] if light is not None]
+        lights, shares = np.unique(known, return_counts=True)
+        counts = np.diff(np.round(np.cumsum(np.r_[0, shares]) * count / shares.sum())).astype(int)
+        return [
+            _cell(label, None, str(light), int(asked)) for light, asked in zip(lights, counts, strict=True) if asked
+        ]
 
     def options(self, source: str) -> dict[str, Any]:
         """Drawing of a source, as `GenerateConfig` takes it."""
@@ -116,7 +128,7 @@ def main() -> None:
     faces = 24 if given.quick else given.faces
     lines: list[str] = []
     for source in SOURCES:
-        filled = bench.fill_plan(source, source, [_cell(label, None, None, faces) for label in RARE])
+        filled = bench.fill_plan(source, source, [cell for label in RARE for cell in bench.lit_cells(label, faces)])
         for line in source_figures(source, filled, bench.measure(filled.drawn, filled.kept)):
             tell(lines, line)
     if not given.quick:
@@ -174,7 +186,8 @@ def curve_figures(bench: Bench) -> Iterator[dict[str, Any]]:
             steps = json.loads((checkpoint / DESCRIPTION).read_text())["steps"]
             out = FOLDER / f"curve-{kind}-{steps}.parquet"
             if not out.is_file():
-                cells = tuple(_cell(label, None, None, CURVE_FACES) for label in bench.training.labels)
+                labels = bench.training.labels
+                cells = tuple(cell for label in labels for cell in bench.lit_cells(label, CURVE_FACES))
                 config = build(GenerateConfig, bench.options(kind), "benchmark")
                 generate(Plan(bench.training.label_set, cells), [checkpoint], out, config, Terminal())
             everything = _group(bench.measure(manifests.read(out), None)["groups"], "all")
@@ -187,7 +200,7 @@ def curve_figures(bench: Bench) -> Iterator[dict[str, Any]]:
 
 def _open(given: argparse.Namespace) -> Bench:
     training, loaded = manifests.read(given.training), load_judges(given.judges)
-    config = FidelityConfig(held_out=given.held_out, per_condition=not given.quick)
+    config = FidelityConfig(held_out=given.held_out)
     reference = read_reference(training, loaded.measuring, config, Terminal(), condition_judge=loaded.conditions)
     FOLDER.mkdir(parents=True, exist_ok=True)
     runs = {"diffusion": given.diffusion, "dcgan": given.dcgan}

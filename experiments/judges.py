@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from classifier.condition_faces import make_condition_faces
 from classifier.condition_judge import ConditionJudge, ConditionJudgeConfig, load_condition_judge, train_condition_judge
-from classifier.data import load_faces
+from classifier.data import Faces, load_faces
 from classifier.metrics import agreement
 from classifier.prediction import Classifier, load_classifier
 from classifier.recipe import TrainConfig
@@ -49,7 +51,7 @@ class GuideTraining(TrainConfig):
     """
 
     model: str = "thin_resnet10"
-    epochs: float = Field(20.0, gt=0)
+    epochs: float = Field(12.0, gt=0)
     logit_adjustment: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)  # what it spreads over the classes is as much as a rare one has
     choose_by: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "balanced_accuracy"
@@ -60,7 +62,7 @@ class ScreeningTraining(TrainConfig):
     """How the judge that drops faces is trained: as if every class were as frequent, for the same reason."""
 
     model: str = "thin_vgg"
-    epochs: float = Field(20.0, gt=0)
+    epochs: float = Field(12.0, gt=0)
     logit_adjustment: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     choose_by: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "balanced_accuracy"
@@ -83,6 +85,9 @@ class JudgesConfig(Configuration):
     guide: GuideTraining = GuideTraining()
     screening: ScreeningTraining = ScreeningTraining()
     measuring: MeasuringTraining = MeasuringTraining()
+    # Pictures more of each face that guide and screening judge learn from, covered or relit: who saw bare faces only
+    # knows no expression in the dark, and would drop what a plan asks for.
+    covered: int = Field(1, ge=0)
     conditions: ConditionJudgeConfig | None = ConditionJudgeConfig()  # null: none is made
     seed: int = Field(0, ge=0)  # of dealing the faces
 
@@ -214,6 +219,8 @@ def _train_judge(
     recipe = config.training(role)
     own = parts.of_row == ROLES.index(role)
     faces = load_faces(manifest, own, recipe.size_px, recipe.channels)
+    if role != "measuring" and config.covered:
+        faces = _with_covered(faces, manifest, own, config, reporter)
     val = load_faces(manifest, watched, recipe.size_px, recipe.channels)
     if not len(val):
         raise FerError(
@@ -235,6 +242,7 @@ def _train_judge(
     return {
         "model": recipe.model,
         "train_faces": int(own.sum()),
+        "pictures": len(faces),
         "train_groups": len(np.unique(parts.groups[own])),
         "per_class": {label: int(counts.get(label, 0)) for label in manifest.labels},
         "sample_ids_sha256": facts["sample_ids_sha256"],
@@ -245,3 +253,21 @@ def _train_judge(
         "balanced_accuracy": description["chosen"]["val"]["balanced_accuracy"],
         "agreement": agreement(np.asarray(description["chosen"]["val"]["confusion"]), manifest.labels),
     }
+
+
+def _with_covered(faces: Faces, manifest: Manifest, own: Rows, config: JudgesConfig, reporter: Reporter) -> Faces:
+    """A judge's faces, and of each the pictures that we cover or relight, labelled as it is."""
+    size_px, channels = faces.images.shape[2], faces.images.shape[1]
+    changed = make_condition_faces(
+        manifest, own, copies=config.covered, size_px=size_px, channels=channels, seed=config.seed, reporter=reporter
+    )
+    place = {sample_id: row for row, sample_id in enumerate(faces.sample_ids)}
+    known = np.asarray([sample_id in place for sample_id in changed.sample_ids])
+    ids = [sample_id for sample_id in changed.sample_ids if sample_id in place]
+    rows = torch.tensor([place[sample_id] for sample_id in ids], dtype=torch.int64)
+    return Faces(
+        torch.cat([faces.images, torch.from_numpy(changed.pictures[known])]),
+        torch.cat([faces.targets, faces.targets[rows]]),
+        torch.cat([faces.weights, faces.weights[rows]]),
+        [*faces.sample_ids, *ids],
+    )

@@ -6,13 +6,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from classifier.data import load_faces
 from classifier.prediction import load_classifier
+from experiments import judges as judges_module
 from experiments.judge_parts import ROLES, Parts, PartShares, deal_parts
 from experiments.judges import JudgesConfig, load_judges, train_judges
 from fer_data import manifest as manifests
 from fer_data.configuration import build
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
+from fer_data.progress import SILENT
 
 SIZE_PX = 16
 TINY = {"size_px": SIZE_PX, "steps": 2, "batch_size": 16, "evaluations": 1, "threads": 1}
@@ -123,6 +126,8 @@ def test_judges_are_different_networks_that_share_no_face(judges, faces):
     for role in ROLES:
         own = parts["judge"] == role
         assert own.sum() == told["judges"][role]["train_faces"] == sum(told["judges"][role]["per_class"].values())
+        shown = 1 if role == "measuring" else 2  # plain, and covered or relit
+        assert told["judges"][role]["pictures"] == shown * own.sum()
         checkpoint = load_classifier(judges.folder / role).description
         assert checkpoint["trained_on"]["judge"] == role
         assert checkpoint["trained_on"]["sample_ids_sha256"] == told["judges"][role]["sample_ids_sha256"]
@@ -224,3 +229,18 @@ def test_the_preset_is_what_the_configuration_says():
 
     assert resolve(JudgesConfig, "judges") == JudgesConfig()
     assert json.loads(JudgesConfig().model_dump_json())["screening"]["model"] == "thin_vgg"
+
+
+def test_covered_pictures_keep_the_label_of_their_face(faces):
+    own = (faces.frame["split"] == "train").to_numpy() & (np.arange(len(faces)) % 10 == 0)
+    plain = load_faces(faces, own, 24, 1)
+    both = judges_module._with_covered(plain, faces, own, config(covered=3), SILENT)
+    assert len(both) == 4 * len(plain)
+    labels = dict(zip(plain.sample_ids, plain.classes, strict=True))
+    assert [labels[sample_id] for sample_id in both.sample_ids] == both.classes.tolist()
+    assert (both.images[: len(plain)] == plain.images).all()
+    differ = [
+        (both.images[row] != plain.images[plain.sample_ids.index(both.sample_ids[row])]).any().item()
+        for row in range(len(plain), len(both))
+    ]
+    assert np.mean(differ) > 0.8  # a face may be drawn bare, in normal light

@@ -310,7 +310,7 @@ def test_repeated_faces_stand_beside_the_one_that_was_kept(root, training, drawn
 
 def test_parents_stand_beside_re_expressed_faces(root, training):
     parents = training.frame["sample_id"].tolist()[:3]
-    drawn = write_generation(root, "re-expressed", PLAN[:1], parents=parents)
+    drawn = write_generation(root, "re-expressed-page", PLAN[:1], parents=parents)
     page = write_generation_page(root / "page.html", drawn, training)
     _, text, names = read(page)
     assert "6 of 6 re-expressed faces" in text
@@ -380,7 +380,7 @@ def test_names_are_escaped(root, training, drawn):
 
 def test_a_checkpoint_tells_of_its_training(root, training, checkpoint, kind):
     generation = GENERATION | {"kind": kind, "checkpoint": relative(checkpoint, root)}
-    drawn = write_generation(root, f"made-{kind}", PLAN[:1], generation=generation)
+    drawn = write_generation(root, f"page-{kind}", PLAN[:1], generation=generation)
     _, text, _ = read(write_generation_page(root / "page.html", drawn, training))
     assert "trained 6 steps of 8 faces" in text
     assert "42 training faces (" in text
