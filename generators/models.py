@@ -4,6 +4,8 @@ A checkpoint is a folder: `generator.json` (what it is and knows), the weights, 
 row that it saw, so that nobody tests on faces that a synthetic face may repeat).
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,5 +114,21 @@ def checkpoint_sha256(checkpoint: Path) -> str:
     description = describe_checkpoint(checkpoint)
     timeless = {key: value for key, value in description.items() if key != "manifest_sha256"}
     files = sorted(path for path in checkpoint.rglob("*") if path.suffix in (".safetensors", ".json"))
-    hashes = {path.relative_to(checkpoint).as_posix(): sha256_file(path) for path in files if path.name != DESCRIPTION}
+    hashes = {
+        path.relative_to(checkpoint).as_posix(): _sha256_weights(path)
+        if path.suffix == ".safetensors"
+        else sha256_file(path)
+        for path in files
+        if path.name != DESCRIPTION
+    }
     return sha256_json({"description": timeless, "files": hashes})
+
+
+def _sha256_weights(path: Path) -> str:
+    """Hash of a safetensors file, whatever order its notes are written in: that order changes from write to write."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
