@@ -9,9 +9,10 @@ the training faces of the label are: diffusion
 and DCGAN from noise, and re-expression (diffusion from training faces of other labels). Drawn faces and those that
 screening kept are measured by the judge that neither steered nor screened. Drawn and kept faces of a source are
 compared at equal counts. Learning curves come from the snapshots in the run folders. What was filled stays in
-manifests/fidelity/ and is not drawn again.
+manifests/fidelity/ and is not drawn again, whatever the options are then: move the folder away to draw anew.
 
 Where a real figure stands beside (`peer`), it is that of real faces of the held-out split, without twins elsewhere.
+--quick fills plans of its own, in manifests/fidelity-quick/.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from fer_data import manifest as manifests
 from fer_data.configuration import build
 from fer_data.expressions import LIGHTS, OCCLUSIONS
 from fer_data.files import read_json
+from fer_data.intervals import wilson
 from fer_data.manifest import Manifest
 from fer_data.plans import Cell, Plan
 from fer_data.progress import Terminal
@@ -51,14 +53,15 @@ from generators.screening import table_path
 BENCH = "fidelity_fer2013"
 RARE = ("disgust", "fear")
 SOURCES = ("diffusion", "re_expression", "dcgan")
-FOLDER = Path("manifests/fidelity")
+FOLDER, QUICK_FOLDER = Path("manifests/fidelity"), Path("manifests/fidelity-quick")
 CURVE_FACES = 64  # of each label, at each point of a learning curve
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every part of the benchmark needs."""
+    """What every part of the benchmark needs; what is filled lies in `folder`."""
 
+    folder: Path
     training: Manifest
     judges: Path
     loaded: Judges
@@ -85,7 +88,7 @@ class Bench:
 
     def fill_plan(self, name: str, source: str, cells: Sequence[Cell]) -> Filled:
         """The plan filled by a source; what an earlier call filled is read."""
-        out = FOLDER / f"{name}.parquet"
+        out = self.folder / f"{name}.parquet"
         if out.is_file():
             table = table_path(out)
             drawn, kept = manifests.read(drawn_path(out)), manifests.read(out)
@@ -140,8 +143,7 @@ def main() -> None:
 def source_figures(source: str, filled: Filled, measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Per rare label: yield, agreement, coverage, distances and copies, before and after screening."""
     for cell in filled.cells:
-        more = {"source": source, "label": cell["label"], "dropped": cell["dropped"]}
-        yield figure(BENCH, "yield", [cell["yield"] or 0.0], "share kept", n=cell["made"], **more)
+        yield _yield(cell, {"source": source, **{key: cell[key] for key in ("label", "light", "dropped")}})
     for label in ("all", *RARE):
         drawn, kept = (_group(measured[part], label) for part in ("groups", "kept"))
         more = {"source": source, "label": label}
@@ -168,7 +170,7 @@ def condition_figures(bench: Bench, faces: int) -> Iterator[dict[str, Any]]:
     measured = bench.measure(filled.drawn, None)
     for cell in filled.cells:
         more = {key: cell[key] for key in ("label", "occlusion", "light", "dropped")}
-        yield figure(BENCH, "yield", [cell["yield"] or 0.0], "share kept", n=cell["made"], source="conditions", **more)
+        yield _yield(cell, {"source": "conditions", **more})
     for group in measured["groups"]:
         if group["level"] != "condition":
             continue
@@ -184,7 +186,7 @@ def curve_figures(bench: Bench) -> Iterator[dict[str, Any]]:
         history = {entry["step"]: entry for entry in read_json(run / "history.json")}
         for checkpoint in [*sorted(run.glob("snapshot-*")), run / "checkpoint"]:
             steps = json.loads((checkpoint / DESCRIPTION).read_text())["steps"]
-            out = FOLDER / f"curve-{kind}-{steps}.parquet"
+            out = bench.folder / f"curve-{kind}-{steps}.parquet"
             if not out.is_file():
                 labels = bench.training.labels
                 cells = tuple(cell for label in labels for cell in bench.lit_cells(label, CURVE_FACES))
@@ -202,10 +204,11 @@ def _open(given: argparse.Namespace) -> Bench:
     training, loaded = manifests.read(given.training), load_judges(given.judges)
     config = FidelityConfig(held_out=given.held_out)
     reference = read_reference(training, loaded.measuring, config, Terminal(), condition_judge=loaded.conditions)
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = QUICK_FOLDER if given.quick else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
     runs = {"diffusion": given.diffusion, "dcgan": given.dcgan}
     fill = {"minutes": given.minutes, "budget_faces": 4 if given.quick else 20}
-    return Bench(training, given.judges, loaded, reference, runs, yaml.safe_load(given.sampling), fill)
+    return Bench(folder, training, given.judges, loaded, reference, runs, yaml.safe_load(given.sampling), fill)
 
 
 def _cell(label: str, occlusion: str | None, light: str | None, count: int) -> Cell:
@@ -216,6 +219,15 @@ def _group(groups: Sequence[Mapping[str, Any]], label: str) -> Mapping[str, Any]
     """The group of all faces, or of one label."""
     wanted = ("all", None) if label == "all" else ("label", label)
     return next(group for group in groups if (group["level"], group["label"]) == wanted)
+
+
+def _yield(cell: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The share of a cell's faces that screening passed, with Wilson's interval; null where none was drawn."""
+    if not cell["made"]:
+        return _beside({"value": None, "reason": "no face was drawn"}, "yield", "share passed", more)
+    low, high = wilson(round(cell["yield"] * cell["made"]), cell["made"])
+    measure = {"value": cell["yield"], "low": float(low), "high": float(high), "count": cell["made"]}
+    return _beside(measure, "yield", "share passed", more)
 
 
 def _agreement(group: Mapping[str, Any], which: str, more: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from fer_data.balance import Plan
 from fer_data.links import twins_across
 from fer_data.manifest import Manifest
 from fer_data.votes import reference_labels
-from generators.fidelity import Kid, kid, label_agreement
+from generators.fidelity import label_agreement
+from generators.fidelity.distances import kernel_distance
+from generators.fidelity.faces import in_mix, mix_of
 from generators.models import describe_checkpoint
 
 FEWEST = 30  # faces on each side of a distance
@@ -65,23 +67,25 @@ def describe_judge(real: Manifest, judge: Classifier) -> str:
     return f"For comparison, on real test faces without twins the judge agrees with the {kind} in: {shares}."
 
 
-def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, float] | None:
-    """KID of the generated faces to real training faces of the same labels, and of real test faces as its floor.
+def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, Any] | None:
+    """KID of the generated faces to real training faces, and of real test faces without twins as its floor.
 
-    None where fewer than `FEWEST` faces stand on a side: the estimate would be noise.
+    Real faces are taken in the generated ones' mix of labels. None where fewer than `FEWEST` faces stand on a side: the
+    estimate would be noise.
     """
-    asked = real.frame["label"].isin(made.frame["label"].unique())
-    train, test = (((real.frame["split"] == split) & asked).to_numpy(dtype=bool) for split in ("train", "test"))
+    labels = real.frame["label"].astype(object).where(real.frame["label"].notna(), None).to_numpy()
+    in_train, in_test = ((real.frame["split"] == split).to_numpy(dtype=bool) for split in ("train", "test"))
+    mix = mix_of(made.frame["label"].to_numpy(dtype=object))
+    apart = ~twins_across(real, "test", ("train", "val"))
+    train, test = (
+        np.isin(np.arange(len(labels)), in_mix(np.flatnonzero(rows), labels, mix, 0))
+        for rows in (in_train, in_test & apart)
+    )
     if min(train.sum(), test.sum(), len(made)) < FEWEST:
         return None
     features = [
         judge.features(source.pictures(judge.size_px, judge.channels, rows))
         for source, rows in ((real, train), (made, np.ones(len(made), dtype=bool)), (real, test))
     ]
-    found, floor = kid(features[0], features[1]), kid(features[0], features[2])
-    return {"value": found.value, "standard_error": _standard_error(found), "floor": floor.value}
-
-
-def _standard_error(found: Kid) -> float:
-    """Half the 95 % range of the subsets' values, as a normal distribution's standard error."""
-    return (found.high - found.low) / (2 * 1.96)
+    found, floor = (kernel_distance(features[0], other) for other in features[1:])
+    return {"value": found.value, "standard_error": found.standard_error, "floor": floor.value}

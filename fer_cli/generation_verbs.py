@@ -82,14 +82,34 @@ def generate(
     starting = ["generate.source=faces" if judges else "source=faces"] if from_faces else []
     configuration = resolve(FillConfig if judges else GenerateConfig, config, [*(settings or ()), *starting])
     if dry_run:
-        return show_plan(as_json, configuration.model_dump(mode="json"), [out])
+        return show_plan(as_json, configuration.model_dump(mode="json"), _written(out, judges, report))
     faces = read(training) if training is not None else None
     work = (asked, checkpoint, faces, out, configuration, reporter(as_json))
     done = _draw(*work, replace) if judges is None else _fill(*work, replace, judges)
     outputs = [*done.outputs]
     if report:
         outputs.append(_write_report(done, faces, judges, reporter(as_json)))
-    return say(as_json, done.summary, done.lines, outputs, done.following)
+    return say(as_json, done.summary, done.lines, outputs, _after_drawing(out, plan, training, judges, report))
+
+
+def _written(out: Path, judges: Path | None, report: bool) -> list[Path]:
+    """The manifests and the page that a generation writes."""
+    from experiments.filled import drawn_path
+    from fer_data.manifest import manifest_path
+
+    path = manifest_path(out)
+    return [path, *([drawn_path(path)] if judges else []), *([path.with_suffix(".html")] if report else [])]
+
+
+def _after_drawing(out: Path, plan: Path, training: Path | None, judges: Path | None, report: bool) -> list[str]:
+    """The commands that lead on from a generation."""
+    faces = short(training) if training is not None else "…"
+    if judges is None:
+        return [f"fer screen {short(out)} --judge … --training {faces} --out …", f"fer curate {short(out)}"]
+    drawn = _written(out, judges, report)[1]
+    measure = f"fer fidelity {short(drawn)} --kept {short(out)} --training {faces} --judges {short(judges)}"
+    merge = f"fer merge {faces} {short(out)} --plan {short(plan)} --out manifests/balanced"
+    return [merge] if report else [measure, merge]  # the page has measured already
 
 
 class _Generated(NamedTuple):
@@ -100,7 +120,6 @@ class _Generated(NamedTuple):
     screening: Path | None
     summary: Any
     lines: list[str]
-    following: list[str]
 
     @property
     def outputs(self) -> list[Path]:
@@ -116,8 +135,7 @@ def _draw(
 
     drawn = generate(plan, checkpoints, out, config, progress, training=training, replace=replace)
     lines = describe_counts(drawn.metadata).splitlines()
-    following = [f"fer screen {short(out)} --judge … --training …", f"fer curate {short(out)}"]
-    return _Generated(drawn, None, None, drawn.metadata["counts"], lines, following)
+    return _Generated(drawn, None, None, drawn.metadata["counts"], lines)
 
 
 def _fill(
@@ -134,23 +152,18 @@ def _fill(
     from experiments.filled import describe_filled
 
     filled = fill_plan(plan, checkpoints, training, judges, out, config, progress, replace=replace)
-    following = [
-        f"fer fidelity {short(filled.drawn.path)} --training {short(training.path)} --judges {short(judges)}",
-        f"fer merge {short(training.path)} {short(out)} --out manifests/balanced",
-    ]
-    return _Generated(
-        filled.drawn, filled.kept, filled.table, {"cells": filled.cells}, describe_filled(filled.cells), following
-    )
+    return _Generated(filled.drawn, filled.kept, filled.table, {"cells": filled.cells}, describe_filled(filled.cells))
 
 
 def _write_report(done: _Generated, training: Any, judges: Path | None, progress: Any) -> Path:
     """The page about drawn faces; with judges, how good they are, as the one that did not screen them sees it."""
-    from experiments.judges import load_judges
     from generators.fidelity import FidelityConfig, fidelity_path, measure_fidelity, write_fidelity
     from generators.generation_page import write_generation_page
 
     measured = None
     if judges is not None:
+        from experiments.judges import load_judges
+
         loaded = load_judges(judges)
         measured = measure_fidelity(
             done.drawn,
@@ -197,7 +210,7 @@ def screen(
     made, kept = (sum(cell[key] for cell in facts["cells"]) for key in ("made", "kept"))
     dropped = " · ".join(f"{reason} {count:,}" for reason, count in facts["reasons"].items()) or "nothing"
     line = f"made {made:,} · kept {kept:,} · dropped: {dropped}"
-    following = [f"fer curate {short(out)}", f"fer merge … {short(out)} --out manifests/balanced"]
+    following = [f"fer curate {short(out)}", f"fer merge {short(training)} {short(out)} --out manifests/balanced"]
     say(as_json, {"made": made, "kept": kept, "dropped": facts["reasons"]}, [line], [screened.path, table], following)
 
 

@@ -20,7 +20,7 @@ class GeneratorConfig(Configuration):
 
     size_px: int = Field(48, ge=8, multiple_of=4)
     channels: int = 1  # 1 grey, 3 colour
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     # Budget: steps give the same weights on every run, minutes end when the user said so. Exactly one of them.
     steps: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
@@ -46,7 +46,7 @@ class GeneratorConfig(Configuration):
         return "no" if value is False else value  # a bare `no` is false in YAML
 
     @model_validator(mode="after")
-    def _one_budget(self) -> "GeneratorConfig":
+    def _keys_agree(self) -> "GeneratorConfig":
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either steps or minutes (set the other to null)")
         if self.channels not in (1, 3):

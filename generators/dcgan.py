@@ -27,7 +27,7 @@ from fer_data.errors import FerError
 from generators.augmentation import augment, draw_changes
 from generators.condition import ConditionEmbedding, Vocabulary, drop_conditions
 from generators.contract import GeneratorConfig, require_fit
-from generators.devices import Devices
+from generators.devices import Devices, drawing_device
 from generators.pixels import draw_in_batches, fold, unfold
 from generators.weights import (
     average_into,
@@ -174,6 +174,12 @@ class DcganLearner:
 
     def __init__(self, config: DcganConfig, vocabulary: Vocabulary, devices: Devices | None = None) -> None:
         self._config, self._vocabulary, self._devices = config, vocabulary, devices or Devices()
+        pairs = self._devices.processes
+        if config.batch_size < 2 * pairs:
+            raise FerError(
+                f"training on {pairs} processes: expected a batch_size of at least {2 * pairs}, since a dcgan draws "
+                f"faces in pairs, found {config.batch_size}; raise it"
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self._drawer, self._critic = _Drawer(config, vocabulary), _Critic(config, vocabulary)
@@ -290,7 +296,7 @@ def load_dcgan(folder: Path, config: DcganConfig, vocabulary: Vocabulary, sampli
     """Open what `DcganLearner.save` wrote."""
     network = _Drawer(config, vocabulary)
     network.load_state_dict(load_file(folder / "generator.safetensors"))
-    return Dcgan(averaged_copy(network), config, vocabulary, sampling)
+    return Dcgan(averaged_copy(network).to(drawing_device()), config, vocabulary, sampling)
 
 
 def usual_difference(real: Tensor) -> Tensor:

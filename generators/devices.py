@@ -141,6 +141,11 @@ def open_devices(mixed_precision: str) -> Devices:
     return Devices(accelerator)
 
 
+def drawing_device() -> torch.device:
+    """Where a trained generator draws: this machine's GPU, or else its CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextlib.contextmanager
 def computing(threads: int) -> Iterator[None]:
     """Inside, PyTorch computes with so many threads (0: as it chose) and takes numbers below 1e-38 for 0.

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from generators.condition import ConditionEmbedding, Vocabulary, drop_conditions
 from generators.contract import GeneratorConfig, require_fit
-from generators.devices import Devices
+from generators.devices import Devices, drawing_device
 from generators.diffusion_sampling import TIMES, Diffusion, DiffusionSampling
 from generators.muon import Muon
 from generators.pixels import fold, unfold
@@ -138,8 +138,9 @@ def load_diffusion(
     unet = UNet2DModel.from_pretrained(folder / "unet", local_files_only=True, use_safetensors=True)
     embedding = ConditionEmbedding(vocabulary, config.widths[0] * 4)
     embedding.load_state_dict(load_file(folder / "embedding.safetensors"))
-    network = averaged_copy(_Velocity(unet, embedding))
-    return Diffusion(network, vocabulary, config.size_px, config.channels, sampling)
+    device = drawing_device()
+    network = averaged_copy(_Velocity(unet, embedding)).to(device)
+    return Diffusion(network, vocabulary, config.size_px, config.channels, sampling, device)
 
 
 def draw_levels(count: int, generator: torch.Generator) -> Tensor:

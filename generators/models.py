@@ -68,7 +68,10 @@ def describe_checkpoint(checkpoint: Path) -> dict[str, Any]:
     Raises:
         FerError: the folder is no finished checkpoint, or of an unknown kind.
     """
-    description: dict[str, Any] = read_json(checkpoint / DESCRIPTION)
+    path = checkpoint / DESCRIPTION
+    description = read_json(path)
+    if not isinstance(description, dict) or "kind" not in description:
+        raise FerError(f"{path}: expected the description of a generator, found something else; train again")
     generator_kind(description["kind"])
     return description
 

@@ -23,7 +23,7 @@ from fer_data.errors import FerError
 from fer_data.files import read_json, write_json
 from generators.condition import Vocabulary, drop_conditions
 from generators.contract import GeneratorConfig
-from generators.devices import Devices
+from generators.devices import Devices, drawing_device
 from generators.pixels import draw_in_batches, to_float
 from generators.prompts import Prompts
 from generators.stable_diffusion import StableDiffusion
@@ -207,8 +207,7 @@ def load_lora(folder: Path, config: LoraGeneratorConfig, vocabulary: Vocabulary,
         FerError: the pipeline is not there, or is another than the one that the adapter was trained on.
     """
     pretrained = Path(sampling.pretrained or config.pretrained)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    base = StableDiffusion(pretrained, config.resolution_px, device)
+    base = StableDiffusion(pretrained, config.resolution_px, drawing_device())
     expected = read_json(folder / BASE)["sha256"]
     if base.sha256 != expected:
         raise FerError(

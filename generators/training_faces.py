@@ -168,13 +168,14 @@ def _derive(
     eligible = words["occlusion"].isna() | (words["occlusion"] == "none")
     mass = np.where(eligible, chances, 0)
     count = config.derived_faces if config.derive and mass.any() else 0
+    shares = mass / mass.sum() if count else mass
     copies = np.empty((count, config.channels, config.size_px, config.size_px), dtype=np.uint8)
     copied = []
     frame = selection.frame
     with reporter.stage("occluding and relighting faces", count) as stage:
         for index in range(count):
             random = np.random.default_rng([config.seed, index, 1])
-            row = int(random.choice(len(mass), p=mass / mass.sum()))
+            row = int(random.choice(len(shares), p=shares))
             label, occlusion, light = words.loc[row, ["label", "occlusion", "light"]]
             kind, lamp = _draw_change(random, can_relight=light is None or light != light or light == "normal")
             image = selection.manifest.stores[frame.at[row, "store"]].image(int(frame.at[row, "store_row"]))

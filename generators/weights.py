@@ -96,7 +96,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             note = json.loads((file.metadata() or {})["fer"])
             return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
     except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise FerError(f"{path}: expected tensors that fer-data-studio wrote ({error}); train again") from None
+        raise FerError(
+            f"{path}: expected tensors that fer-data-studio wrote ({error}); delete it to begin anew"
+        ) from None
 
 
 def _inside(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -86,10 +86,15 @@ def test_with_judges_the_plan_is_filled_and_the_yield_of_every_cell_is_told(run,
     command += ["--training", "manifests/faces", "--set", "budget_faces=2", "--set", "generate.processes=1"]
     code, out, _ = run(*command, "--dry-run")
     assert code == 0 and "budget_faces: 2" in out and "minimum_p" in out
-    code, out, error = run(*command, "--out", "manifests/rare", "--report")
+    assert "→ manifests/synthetic.parquet · manifests/synthetic-drawn.parquet" in out
+    code, out, error = run(*command, "--out", "manifests/rare")
     assert code == 0, error
     assert "yield" in out and "asked 3 · drawn 6 · kept" in out and "dropped:" in out
-    assert "fer fidelity manifests/rare-drawn.parquet" in out and "fer merge manifests/faces.parquet" in out
+    assert "fer fidelity manifests/rare-drawn.parquet --kept manifests/rare --training manifests/faces" in out
+    assert "fer merge manifests/faces manifests/rare --plan plan.yaml" in out
+    code, out, error = run(*command, "--out", "manifests/rare", "--report", "--replace")
+    assert code == 0, error
+    assert "fer fidelity" not in out and "fer merge manifests/faces manifests/rare --plan plan.yaml" in out
     assert (place / "manifests/rare.html").is_file() and (place / "manifests/rare-drawn.fidelity.json").is_file()
 
 

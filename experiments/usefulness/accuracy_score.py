@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.usefulness.design import TrialConfig, require_generated
+from experiments.usefulness.design import TrialConfig, require_generated, usable_rows
 from experiments.usefulness.figures import describe_judged, tabulate, training_facts
 from experiments.usefulness.trials import Rows, run_trials
 from experiments.usefulness.yardstick import PLAIN, open_yardstick
@@ -44,7 +44,7 @@ def classification_accuracy_score(
         FerError: see `design.require_generated` and `trials.run_trials`; no class has faces of both kinds.
     """
     require_generated(synthetic, real)
-    pools = {"real": (real, select_faces(real, 0).rows), "synthetic": (synthetic, _usable(synthetic))}
+    pools = {"real": (real, select_faces(real, 0).rows), "synthetic": (synthetic, usable_rows(synthetic))}
     available = {arm: _counts(*pool) for arm, pool in pools.items()}
     counts = {label: min(available[arm][label] for arm in ARMS) for label in real.labels}
     if not any(counts.values()):
@@ -75,11 +75,6 @@ def draw(manifest: Manifest, rows: NDArray[np.bool_], counts: dict[str, int], se
         found = np.flatnonzero(rows & (labels == label))
         drawn[np.random.default_rng([*seed, place]).choice(found, count, replace=False)] = True
     return drawn
-
-
-def _usable(synthetic: Manifest) -> NDArray[np.bool_]:
-    frame = synthetic.frame
-    return ((frame["split"] == "train") & (frame["repeat"] > 0) & (frame["weight"] > 0)).to_numpy(dtype=bool)
 
 
 def _counts(manifest: Manifest, rows: NDArray[np.bool_]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from classifier.data import Faces, target_rows
 from experiments.design import rows_sha256
-from experiments.usefulness.design import TrialConfig, require_generated
+from experiments.usefulness.design import TrialConfig, require_generated, usable_rows
 from experiments.usefulness.figures import describe_judged, tabulate, training_facts
 from experiments.usefulness.trials import Part, Rows, Run, run_trials
 from experiments.usefulness.yardstick import CONDITIONS, changed_pictures, open_yardstick
@@ -134,7 +134,7 @@ def compare_conditions(
 
 def shared_cells(learned: Manifest, afterwards: Manifest) -> dict[Cell, int]:
     """Faces per (label, occlusion, light) that both manifests can give; null is unknown."""
-    return dict(Counter(_cells(learned)) & Counter(_cells(afterwards)))
+    return dict(Counter(_cells(learned).values()) & Counter(_cells(afterwards).values()))
 
 
 def _runs(
@@ -154,7 +154,7 @@ def _runs(
 def _drawn(manifest: Manifest, cells: Mapping[Cell, int], seed: Sequence[int]) -> Rows:
     """So many generated faces of each cell, without replacement."""
     places: dict[Cell, list[int]] = {}
-    for row, cell in enumerate(_cells(manifest)):
+    for row, cell in _cells(manifest).items():
         places.setdefault(cell, []).append(row)
     rows = np.zeros(len(manifest), dtype=bool)
     for number, (cell, count) in enumerate(cells.items()):
@@ -175,9 +175,11 @@ def _changed(selection: Selection, cells: Mapping[Cell, int], seed: Sequence[int
     return ChangedFaces(selection, np.concatenate([np.empty(0, np.int64), *index]), given, [_CHANGED, *seed])
 
 
-def _cells(manifest: Manifest) -> list[Cell]:
+def _cells(manifest: Manifest) -> dict[int, Cell]:
+    """The cell of each generated face that may be trained on, by row."""
     frame = pd.concat([manifest.frame["label"], manifest.facts(["occlusion", "light"])], axis=1).astype(object)
-    return list(frame.where(frame.notna(), None).itertuples(index=False, name=None))
+    cells = frame.where(frame.notna(), None).itertuples(index=False, name=None)
+    return {row: cell for row, (cell, usable) in enumerate(zip(cells, usable_rows(manifest), strict=True)) if usable}
 
 
 def _verdict(differences: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

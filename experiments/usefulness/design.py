@@ -105,6 +105,12 @@ def require_generated(synthetic: Manifest, real: Manifest) -> None:
     refuse_judged_groups(str(synthetic.path), synthetic, np.ones(len(synthetic), dtype=bool), real)
 
 
+def usable_rows(synthetic: Manifest) -> NDArray[np.bool_]:
+    """Generated faces that a classifier is trained on, bool: in train, and neither weight nor repeat is zero."""
+    frame = synthetic.frame
+    return ((frame["split"] == "train") & (frame["repeat"] > 0) & (frame["weight"] > 0)).to_numpy(dtype=bool)
+
+
 def judged_rows(real: Manifest, held_out: str) -> NDArray[np.bool_]:
     """Labelled rows of the held-out split, bool.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from fer_data.errors import FerError
 
@@ -67,10 +67,8 @@ class _Worker:
         self.process, self.connection = process, connection
 
     def send(self, item: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it ended: `receive` tells what it said last
             self.connection.send(item)
-        except OSError:
-            self._tell_end()
 
     def receive(self) -> Any:
         try:
@@ -81,7 +79,7 @@ class _Worker:
             raise answer
         return answer
 
-    def _tell_end(self) -> None:
+    def _tell_end(self) -> NoReturn:
         self.process.join(5)
         raise FerError(
             f"a process that works for this one ended (exit code {self.process.exitcode}), what it said stands "

@@ -4,6 +4,7 @@ A rare expression on an existing head is what a rare class lacks. A face of vali
 its group or its very picture with one of them, is never taken.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from fer_data.manifest import Manifest
 from fer_data.plans import Cell, Key
 from generators.training_faces import Selection
 
-_TRIES = 64  # faces looked at in search of one that is lit as the cell asks
+_TRIES = 64  # faces drawn at random in search of one that is lit as the cell asks, before all are looked at
 
 
 class ParentFaces:
@@ -49,6 +50,7 @@ class ParentFaces:
         self._training, self._labels = training, labels or training.labels
         self._has_light = self._faces["light"].notna().to_numpy()
         self._pools: dict[Key, NDArray[np.int64]] = {}
+        self._measured: dict[int, str | None] = {}  # light by place
 
     def parent_of(self, cell: Cell, seed: int) -> int:
         """The manifest's row of the face that becomes a face of `cell`; it depends on the cell and the seed alone.
@@ -62,8 +64,7 @@ class ParentFaces:
         """
         pool = self._pool(cell)
         random = np.random.default_rng([seed, 2])
-        for _ in range(_TRIES if len(pool) else 0):
-            place = int(pool[random.integers(len(pool))])
+        for place in _in_any_order(pool, random):
             if self._is_lit_for(cell, place):
                 return int(self._rows[place])
         raise FerError(
@@ -85,8 +86,17 @@ class ParentFaces:
     def _is_lit_for(self, cell: Cell, place: int) -> bool:
         if cell.light is None or self._has_light[place]:
             return True
-        picture = _stored_picture(self._training, int(self._rows[place]))
-        return real_conditions.measure_light([picture])[0] in ("normal", cell.light)
+        if place not in self._measured:
+            picture = _stored_picture(self._training, int(self._rows[place]))
+            self._measured[place] = real_conditions.measure_light([picture])[0]
+        return self._measured[place] in ("normal", cell.light)
+
+
+def _in_any_order(pool: NDArray[np.int64], random: np.random.Generator) -> Iterator[int]:
+    """Some of a pool one by one, and then, for whom none of these will do, all of it."""
+    for _ in range(_TRIES if len(pool) else 0):
+        yield int(pool[random.integers(len(pool))])
+    yield from random.permutation(pool).tolist()
 
 
 def pictures_of(manifest: Manifest, rows: NDArray[np.int64], size_px: int, channels: int) -> NDArray[np.uint8]:

@@ -18,7 +18,9 @@ A group is
 
     level           "all", "label", "condition" or "cell"
     label, occlusion, light     null where the group does not fix it (in a condition or cell: where it was not stated)
-    count           faces; real_count: training faces that it is compared with; held_out_count: real faces of the split
+    count           faces; real_count: training faces that it is compared with; held_out_count: real faces of the split;
+                    both in the group's own mix of labels: faces of rare labels are not held against those of all.
+                    Of copies and memorisation "real" is of all labels, where the group does not fix one
     agreement       measure, with "chance": share in which the judge sees the label that was asked for
     occlusion_agreement, light_agreement     the same for the condition judge and the stated conditions
     copies          "flagged" (copy detector, threshold calibrated), "near_duplicates" (its strict threshold, that of
@@ -30,10 +32,10 @@ A group is
                     "unusually_near" (real faces: 1 %), "distance_ratio", "authenticity": measures, told in
                     `memorisation.Memory`; empty in conditions and cells
 
-and a measure is {"value", "low", "high", "count", "real"}: a 95 % interval, the faces it rests on, and the same four of
+a measure is {"value", "low", "high", "count", "real"}: a 95 % interval, the faces it rests on, and the same four of
 real held-out faces (null where there are none; with "altered": true where too few show a condition, so that the
 judge saw others that were occluded or relit for it). What cannot be measured is {"value": null, "reason": "…"}; low and
-high are null where an interval has no meaning. Nothing is ever NaN.
+high are null where an interval has no meaning, and of "subset_kid" hold 95 % of the subsets. Nothing is ever NaN.
 """
 
 from generators.fidelity.agreement import Agreement, ConditionJudge, label_agreement

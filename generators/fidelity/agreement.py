@@ -115,4 +115,7 @@ def require_known(labels: Sequence[str], names: Sequence[str]) -> None:
     strange = sorted(set(labels) - set(names))
     if strange or not len(labels):
         found = f"label {strange[0]!r}" if strange else "no faces"
-        raise FerError(f"label agreement: expected faces labelled {', '.join(names)}, found {found}")
+        raise FerError(
+            f"label agreement: expected faces labelled {', '.join(names)}, found {found}; ask a judge that was trained "
+            "on the labels of these faces"
+        )

@@ -20,7 +20,7 @@ def altered_faces(
     Args:
         faces: real faces with conditions (`faces.with_real_conditions`).
         occlusion, light: words of `fer_data.expressions`; None leaves a face as it is.
-        limit: at most so many, at random.
+        limit: at most about so many, at random, of rare labels as many as of frequent ones.
 
     Returns:
         Pictures uint8 [M, C, S, S], and the rows of the faces that they show, int64 [M], ascending.
@@ -28,8 +28,11 @@ def altered_faces(
     plain = np.ones(len(faces), dtype=bool)
     for words, word, usual in ((faces.occlusions, occlusion, "none"), (faces.lights, light, "normal")):
         plain &= (words == word) | (words == usual) if word is not None else True
-    rows = np.flatnonzero(plain)
-    rows = rows[some(len(rows), limit, np.random.default_rng(seed))]
+    labels = np.unique(faces.labels[plain].astype(str))
+    random = np.random.default_rng(seed)
+    found = [np.flatnonzero(plain & (faces.labels == label)) for label in labels]
+    chosen = [own[some(len(own), -(-limit // len(labels)), random)] for own in found]
+    rows = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *chosen]))
     pictures = np.empty((len(rows), *faces.pictures.shape[1:]), dtype=np.uint8)
     for place, row in enumerate(rows.tolist()):
         pictures[place] = _altered(faces.pictures[row], row, faces, occlusion, light, seed)

@@ -31,6 +31,11 @@ class Estimate:
     high: float | None
     count: int
 
+    @property
+    def standard_error(self) -> float | None:
+        """Of a figure whose interval is the normal one."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / (2 * _NORMAL_95)
+
     def as_dict(self) -> dict[str, Any]:
         return {"value": self.value, "low": self.low, "high": self.high, "count": self.count}
 

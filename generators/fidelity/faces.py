@@ -19,6 +19,9 @@ JUDGE, PIXELS, GRADIENTS = "judge", "pixels", "gradients"
 Embeddings = Mapping[str, Callable[[NDArray[np.uint8]], Floats]]
 
 
+Mix = tuple[tuple[str, int], ...]  # labels, and how many faces of the first there are to how many of the second, …
+
+
 class Key(NamedTuple):
     """What a group of faces has in common; level is "all", "label", "condition" or "cell"."""
 
@@ -143,6 +146,29 @@ def keys_of(faces: Faces, labels: Sequence[str], *, per_condition: bool) -> list
     keys += [Key("condition", None, *pair) for pair in ordered]
     cells = set(zip(faces.labels, faces.occlusions, faces.lights, strict=True))
     return keys + [Key("cell", label, *pair) for label in present for pair in ordered if (label, *pair) in cells]
+
+
+def mix_of(labels: NDArray[Any]) -> Mix:
+    """The mix of labels among N faces, object [N], in smallest numbers; faces without a label do not count."""
+    names, counts = np.unique(labels[~_is_null(labels)].astype(str), return_counts=True)
+    return tuple(zip(names.tolist(), (counts // np.gcd.reduce(counts, initial=0)).tolist(), strict=True))
+
+
+def in_mix(rows: Rows, labels: NDArray[Any], mix: Mix, seed: int) -> Rows:
+    """As many of the rows as there are in a mix of labels, at random, ascending; none where a label has none.
+
+    Faces of two labels beside real ones of all labels would differ from these however good they are.
+
+    Args:
+        labels: object [N], of all faces.
+    """
+    found = [rows[labels[rows] == label] for label, _ in mix]
+    parts = np.asarray([part for _, part in mix])
+    most = min((len(own) / part for own, part in zip(found, parts, strict=True)), default=0.0)
+    counts = np.floor(most * parts + 1e-9).astype(int)
+    random = np.random.default_rng(seed)
+    chosen = [own[some(len(own), int(count), random)] for own, count in zip(found, counts, strict=True)]
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *chosen]))
 
 
 def halves(groups: NDArray[np.int64], seed: int) -> tuple[Rows, Rows]:

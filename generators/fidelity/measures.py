@@ -91,8 +91,8 @@ class Figures:
 def agreements(marks: Marks, rows: Rows) -> dict[str, Found]:
     """What judges agree with, over some of the faces."""
     found: dict[str, Found] = {}
+    nothing = "nothing was stated that the judge knows" if len(rows) else "no faces"
     for name, told in marks.answers.items():
-        nothing = "nothing was stated that the judge knows"
         found[name] = told if isinstance(told, str) else told.agreement(rows) or nothing
     return found
 

@@ -19,7 +19,9 @@ from generators.fidelity.faces import (
     Embeddings,
     Faces,
     Key,
+    Mix,
     halves,
+    in_mix,
     read_faces,
     real_rows,
     with_real_conditions,
@@ -65,27 +67,33 @@ class Reference:
     config: FidelityConfig
     judge: Judge
     condition_judge: ConditionJudge | None
-    _known: dict[tuple[Key, int], Figures] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[Key, Mix, int], Figures] = field(default_factory=dict, repr=False)
     _altered: dict[tuple[str | None, str | None], tuple[Marks, Rows]] = field(default_factory=dict, repr=False)
 
-    def real_figures(self, key: Key, subset_size: int) -> Figures:
-        """The figures of the held-out faces of a group, measured when they are first asked for.
+    def training_rows(self, key: Key, mix: Mix) -> Rows:
+        """The training faces of a group, in a mix of labels."""
+        return in_mix(self.training.rows(key, exactly=False), self.training.labels, mix, self.config.seed)
 
-        Where too few of them show a condition, agreement is measured on others that are brought under it.
+    def real_figures(self, key: Key, mix: Mix, subset_size: int) -> Figures:
+        """The figures of the held-out faces of a group in a mix of labels, measured when they are first asked for.
+
+        Copies and memory are those of all labels: no class is special to them, and few faces would tell little. Where
+        too few faces show a condition, agreement is measured on others that are brought under it.
         """
-        if (key, subset_size) not in self._known:
-            rows = self.held_out.rows(key, exactly=False)
-            found = self.figures(self.held_out, self.marks, key, rows, subset_size)
+        if (key, mix, subset_size) not in self._known:
+            every = self.held_out.rows(key, exactly=False)
+            rows = in_mix(every, self.held_out.labels, mix, self.config.seed)
+            found = self.figures(self.held_out, self.marks, key, rows, mix, subset_size, examined=every)
             if key.level in ("condition", "cell") and len(self._shown(key)) < self.config.fewest:
-                found = replace(found, agreement=self._altered_agreement(key), altered=True)
-            self._known[key, subset_size] = found
-        return self._known[key, subset_size]
+                found = replace(found, agreement=self._altered_agreement(key, mix), altered=True)
+            self._known[key, mix, subset_size] = found
+        return self._known[key, mix, subset_size]
 
     def _shown(self, key: Key) -> Rows:
         """Held-out faces of any label under a group's condition: a rare label does not change what is compared."""
         return self.held_out.rows(Key("condition", None, key.occlusion, key.light), exactly=False)
 
-    def _altered_agreement(self, key: Key) -> dict[str, Found]:
+    def _altered_agreement(self, key: Key, mix: Mix) -> dict[str, Found]:
         condition = key.occlusion, key.light
         if condition not in self._altered:
             pictures, rows = altered_faces(self.held_out, *condition, self.config.altered_faces, self.config.seed)
@@ -94,24 +102,34 @@ class Reference:
             told = judged(pictures, labels, occlusions, lights, self.judge, self.condition_judge)
             self._altered[condition] = Marks(told, np.arange(0), {}, {}), rows
         marks, rows = self._altered[condition]
-        chosen = np.ones(len(rows), dtype=bool) if key.label is None else self.held_out.labels[rows] == key.label
-        return agreements(marks, np.flatnonzero(chosen))
+        return agreements(marks, in_mix(np.arange(len(rows)), self.held_out.labels[rows], mix, self.config.seed))
 
     def figures(
-        self, faces: Faces, marks: Marks, key: Key, rows: Rows, subset_size: int, limit: int | None = None
+        self,
+        faces: Faces,
+        marks: Marks,
+        key: Key,
+        rows: Rows,
+        mix: Mix,
+        subset_size: int,
+        limit: int | None = None,
+        examined: Rows | None = None,
     ) -> Figures:
         """The figures of some faces of a group, synthetic or real.
 
         Args:
+            mix: of labels among the training faces that they are compared with.
             limit: at most so many of each side where figures depend on their number.
+            examined: the faces of which copies and memory are told; None for `rows`.
         """
         is_cell = key.level == "cell"
-        training = self.training.rows(key, exactly=False)
+        training = self.training_rows(key, mix)
+        examined = rows if examined is None else examined
         spaces = {} if is_cell else faces.points
         return Figures(
             len(rows),
             agreements(marks, rows),
-            copies(marks, rows),
+            copies(marks, examined),
             {
                 space: feature_figures(
                     self.training.points[space][training],
@@ -122,7 +140,7 @@ class Reference:
                 )
                 for space, points in spaces.items()
             },
-            {} if is_cell or key.level == "condition" else memory(marks, rows, self.config.fewest),
+            {} if is_cell or key.level == "condition" else memory(marks, examined, self.config.fewest),
         )
 
 

@@ -16,7 +16,7 @@ from generators.contract import Judge
 from generators.fidelity.agreement import ConditionJudge, require_known
 from generators.fidelity.configuration import FidelityConfig
 from generators.fidelity.estimates import Rows
-from generators.fidelity.faces import GRADIENTS, JUDGE, Embeddings, Faces, keys_of, read_faces
+from generators.fidelity.faces import GRADIENTS, JUDGE, Embeddings, Faces, keys_of, mix_of, read_faces
 from generators.fidelity.measures import Marks, as_group
 from generators.fidelity.reference import Reference, copied, judged, memories, read_reference
 
@@ -54,7 +54,7 @@ def measure_fidelity(
     config = config or FidelityConfig()
     _require_comparable(synthetic, real, judge)
     if reference is not None:
-        _require_same(reference, real, config, embeddings or {})
+        _require_same(reference, real, judge, config, embeddings or {})
     chosen = _kept_rows(synthetic, kept)
     if reference is None:
         reference = read_reference(
@@ -72,7 +72,7 @@ def measure_fidelity(
         KIND,
         "fer fidelity",
         synthetic=_named(synthetic),
-        kept_faces=_named(kept) if kept else None,
+        kept_faces=_named(kept) if kept is not None else None,
         real={**_named(real), "training": len(reference.training), "held_out": len(reference.held_out)},
         held_out=config.held_out,
         configuration=config.model_dump(mode="json"),
@@ -134,13 +134,13 @@ def _groups(
     config = reference.config
     keys = keys_of(faces, labels, per_condition=config.per_condition)
     members = {key: faces.rows(key, exactly=True) for key in keys}
-    training = {key: len(reference.training.rows(key, exactly=False)) for key in keys}
-    smallest = min(min(len(members[key]), training[key]) for key in keys if key.level == "label")
+    mixes = {key: mix_of(faces.labels[rows]) for key, rows in members.items()}
+    by_label = [key for key in keys if key.level == "label"]
+    smallest = min(min(len(members[key]), len(reference.training_rows(key, mixes[key]))) for key in by_label)
     subset_size = min(config.subset_size, max(smallest, config.fewest))
     drawn: list[dict[str, Any]] = []
     screened: list[dict[str, Any]] = []
     for key in keys:
-        real = reference.real_figures(key, subset_size)
         sets = [(members[key], drawn)]
         limit = config.faces
         if kept is not None:
@@ -148,16 +148,22 @@ def _groups(
             sets.append((stay, screened))
             limit = len(stay) if len(stay) >= config.fewest else limit
         for rows, into in sets:
-            figures = reference.figures(faces, marks, key, rows, subset_size, limit)
-            into.append(as_group(key, figures, real, training[key]))
+            mix = mix_of(faces.labels[rows]) or mixes[key]
+            figures = reference.figures(faces, marks, key, rows, mix, subset_size, limit)
+            real = reference.real_figures(key, mix, subset_size)
+            into.append(as_group(key, figures, real, len(reference.training_rows(key, mix))))
     return drawn, screened if kept is not None else None
 
 
 def _require_comparable(synthetic: Manifest, real: Manifest, judge: Judge) -> None:
     if not len(synthetic):
         raise FerError(f"{synthetic.path}: expected synthetic faces to measure, found no rows; generate some first")
-    if synthetic.frame["label"].isna().any():
-        raise FerError(f"{synthetic.path}: expected a label for every synthetic face, found faces without one")
+    nameless = int(synthetic.frame["label"].isna().sum())
+    if nameless:
+        raise FerError(
+            f"{synthetic.path}: expected a label for every synthetic face, found {nameless:,} faces without one; "
+            "give the manifest that fer generate wrote"
+        )
     require_known(synthetic.frame["label"].tolist(), judge.labels)
     if real.label_set != synthetic.label_set:
         raise FerError(
@@ -166,12 +172,14 @@ def _require_comparable(synthetic: Manifest, real: Manifest, judge: Judge) -> No
         )
 
 
-def _require_same(reference: Reference, real: Manifest, config: FidelityConfig, embeddings: Embeddings) -> None:
-    same = reference.real.sha256 == real.sha256 and reference.config == config
+def _require_same(
+    reference: Reference, real: Manifest, judge: Judge, config: FidelityConfig, embeddings: Embeddings
+) -> None:
+    same = reference.real.sha256 == real.sha256 and reference.judge is judge and reference.config == config
     if not same or set(reference.training.points) != {JUDGE, GRADIENTS, *embeddings}:
         raise FerError(
-            f"{real.path}: expected a reference to these real faces under this configuration in the same feature "
-            "spaces, found another; make it with read_reference(real, judge, config)"
+            f"{real.path}: expected a reference to these real faces, by this judge, under this configuration, in the "
+            "same feature spaces, found another; make it with read_reference(real, judge, config)"
         )
 
 

@@ -17,7 +17,8 @@ def describe_fidelity(measured: Mapping[str, Any]) -> list[str]:
         *lines,
         "",
         "in brackets: 95 % intervals",
-        f"after a stroke: the same of real {split} faces; for coverage, what a perfect generator would reach",
+        f"after a stroke: the same of real {split} faces in the same mix of labels; for coverage, what a perfect "
+        "generator would reach",
         f"flagged: details agree with a training face's to {detector['threshold']:.3f} ({detector['left_out']:,} real "
         f"{split} faces, near duplicates of training faces, do not count)",
     ]

@@ -93,7 +93,8 @@ def fidelity(material: Material) -> Html:
         return pages.paragraph("Not measured yet; fer fidelity does that.", "note")
     lead = (
         f"Measured on {_quoted_faces(told)}. Real stands for held-out real faces ({told.get('held_out', 'held out')}) "
-        "put in the place of the synthetic ones: nobody can ask a generator for more. Intervals are 95 %."
+        "put in the place of the synthetic ones, in the same mix of labels: nobody can ask a generator for more. "
+        "Intervals are 95 %."
         + (" What depends on the number of faces is measured on as many drawn as kept." if told.get("kept") else "")
     )
     parts = (_agreement(told), _spread(told), _copies(told), _conditions(told))

@@ -60,6 +60,15 @@ def test_r1_flattens_the_critic_at_real_faces():
     assert with_it - without == pytest.approx(0.5 * 8 * gradient.square().sum(dim=(1, 2, 3)).mean().item(), rel=0.2)
 
 
+def test_a_batch_without_a_pair_for_each_process_is_refused():
+    class TwoProcesses:
+        device, num_processes, process_index, scaler = torch.device("cpu"), 2, 0, None
+
+    config = DcganConfig(steps=9, size_px=16, widths=(16, 16), batch_size=2)
+    with pytest.raises(FerError, match="on 2 processes: expected a batch_size of at least 4, .* found 2; raise it"):
+        DcganLearner(config, VOCABULARY, Devices(TwoProcesses()))
+
+
 def test_a_dcgan_cannot_start_from_faces():
     drawing = learner().generator()
     assert not drawing.starts_from_faces

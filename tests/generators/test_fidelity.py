@@ -18,6 +18,7 @@ from generators.fidelity import (
     read_reference,
     write_fidelity,
 )
+from generators.fidelity.faces import in_mix, mix_of
 
 CONFIG = FidelityConfig(size_px=16, fewest=10, subsets=5, faces=100)
 LABELS = ("anger", "disgust", "fear")
@@ -91,6 +92,30 @@ def test_faces_like_the_real_ones_measure_like_them(measured):
     assert set(found["memorisation"]) == {"pixels", "gradients", "judge"}
     assert found["memorisation"]["pixels"]["nearer_training"]["value"] == pytest.approx(0.5, abs=0.2)
     assert [found["copies"][name]["value"] for name in ("near_duplicates", "exact")] == [0, 0]
+
+
+def test_faces_of_rare_labels_are_held_against_real_ones_of_these_labels(make_manifest, real, judge):
+    rare = make_manifest("fidelity-rare", as_rows(["disgust"] * 24, "train", 12), size=24)
+    found = measure_fidelity(rare, real, judge, CONFIG)
+    whole, disgust = group(found), group(found, "disgust")
+    assert (whole["real_count"], whole["held_out_count"]) == (40, 30)
+    assert whole["features"] == disgust["features"]
+    assert whole["agreement"] == disgust["agreement"]
+    assert whole["copies"]["flagged"]["real"]["count"] > disgust["copies"]["flagged"]["real"]["count"]
+    mixed = make_manifest("fidelity-mixed", as_rows(["disgust"] * 20 + ["fear"] * 10, "train", 13), size=24)
+    counts = group(measure_fidelity(mixed, real, judge, CONFIG))
+    assert (counts["real_count"], counts["held_out_count"]) == (60, 45)
+
+
+def test_real_faces_in_a_mix_of_labels():
+    labels = np.asarray(["a"] * 6 + ["b"] * 9 + [None, "c"], dtype=object)
+    mix = mix_of(np.asarray(["b", "a", "b", None, "b", "a", "b"], dtype=object))
+    assert mix == (("a", 1), ("b", 2))
+    rows = in_mix(np.arange(17), labels, mix, 0)
+    assert labels[rows].tolist() == ["a"] * 4 + ["b"] * 9 and len(set(rows)) == 13
+    assert np.array_equal(in_mix(np.arange(17), labels, (("a", 1),), 0), np.arange(6))
+    assert not len(in_mix(np.arange(17), labels, (("a", 1), ("d", 1)), 0))
+    assert mix_of(np.asarray([None], dtype=object)) == () and not len(in_mix(np.arange(17), labels, (), 0))
 
 
 def test_what_is_wrong_with_faces_shows(make_manifest, real, judge, measured):
@@ -206,6 +231,8 @@ def test_a_reference_saves_work_and_changes_nothing(synthetic, real, judge, meas
         measure_fidelity(synthetic, real, judge, FidelityConfig(size_px=16), reference=reference)
     with pytest.raises(FerError, match="in the same feature spaces"):
         measure_fidelity(synthetic, real, judge, CONFIG, reference=reference, embeddings={"coarse": judge.features})
+    with pytest.raises(FerError, match="by this judge"):
+        measure_fidelity(synthetic, real, type(judge)(), CONFIG, reference=reference)
 
 
 def test_further_feature_spaces(synthetic, real, judge):
@@ -254,7 +281,7 @@ def test_what_cannot_be_measured_is_refused(make_manifest, synthetic, real, judg
     with pytest.raises(FerError, match="expected synthetic faces to measure, found no rows"):
         measure_fidelity(make_manifest("fidelity-none", [], size=24), real, judge, CONFIG)
     nameless = make_manifest("fidelity-nameless", [{"label": None, "split": "train"}], size=24)
-    with pytest.raises(FerError, match="expected a label for every synthetic face"):
+    with pytest.raises(FerError, match="expected a label for every synthetic face, found 1 faces without one"):
         measure_fidelity(nameless, real, judge, CONFIG)
 
     class Narrow(type(judge)):

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DModel
+from safetensors.torch import save_file
 
 from fer_data.configuration import build, resolve
 from fer_data.errors import FerError
+from fer_data.files import write_json
+from generators import dcgan, diffusion
 from generators.condition import Vocabulary
+from generators.devices import drawing_device
 from generators.models import GENERATORS, checkpoint_sha256, describe_checkpoint, generator_kind, load_generator
 from generators.pixels import SAMPLE_BATCH, fold, to_float, to_uint8, unfold
 
@@ -116,6 +120,9 @@ def test_an_unknown_kind_and_broken_checkpoints_are_refused(checkpoint, tmp_path
         generator_kind("vae")
     with pytest.raises(FerError, match="is missing"):
         load_generator(tmp_path)
+    (tmp_path / "generator.json").write_text('{"name": "of something else"}')
+    with pytest.raises(FerError, match=r"generator\.json: expected the description of a generator"):
+        describe_checkpoint(tmp_path)
     broken = tmp_path / "broken"
     shutil.copytree(checkpoint, broken)
     for weights in broken.rglob("*.safetensors"):
@@ -146,12 +153,37 @@ def test_identity_follows_weights_but_not_when_the_manifest_was_written(checkpoi
     assert checkpoint_sha256(copy) != checkpoint_sha256(checkpoint)
 
 
+def test_identity_does_not_hang_on_the_order_of_notes_in_a_weights_file(tmp_path):
+    tensors, notes = {"w": torch.arange(6.0)}, {"one": "1", "two": "2"}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "generator.json", {"kind": "dcgan"})
+        save_file(tensors, tmp_path / name / "weights.safetensors", metadata=notes)
+    path = tmp_path / "b" / "weights.safetensors"
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(reversed(header["__metadata__"].items()))
+    turned = json.dumps(header, separators=(",", ":")).encode().ljust(length)
+    path.write_bytes(data[:8] + turned + data[8 + length :])
+    assert path.read_bytes() != data
+    assert checkpoint_sha256(tmp_path / "a") == checkpoint_sha256(tmp_path / "b")
+
+
+def test_a_checkpoint_is_opened_where_drawing_is_fastest(checkpoint, kind, monkeypatch):
+    module = {"dcgan": dcgan, "diffusion": diffusion}[kind]
+    assert drawing_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(module, "drawing_device", lambda: torch.device("meta"))
+    assert {tensor.device.type for tensor in load_generator(checkpoint)._network.parameters()} == {"meta"}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"steps": 5, "minutes": 1}, "either steps or minutes"),
         ({"steps": None}, "either steps or minutes"),
         ({"channels": 2}, "channels must be 1 or 3"),
+        ({"seed": -1}, "seed: .*greater than or equal to 0"),
         ({"snapshots": [0.5, 1.0]}, "snapshots must lie between 0 and 1"),
         ({"size_px": 20, "widths": [8, 8, 8]}, "multiple of 8"),
         ({"widths": []}, "with 0 widths"),

@@ -45,6 +45,12 @@ def test_an_error_is_told_as_it_was_raised():
         list(map_apart(refused, iter([1]), 1))
 
 
+def test_an_error_is_told_also_where_the_item_never_arrived():
+    large = bytes(8_000_000)  # more than a pipe holds: sending it breaks off when the process ends
+    with pytest.raises(FerError, match="nothing to start with"):
+        list(map_apart(refused, iter([large]), 1))
+
+
 def test_a_process_that_is_killed_is_told():
     with pytest.raises(FerError, match=r"ended \(exit code -9\).*run the command again to go on"):
         list(map_apart(partial(started, 1), iter([1, "die", 2]), 1))

@@ -86,6 +86,14 @@ def test_light_is_measured_where_it_matters_and_no_fact_states_it(make_manifest,
         only_dark.parent_of(PLAIN, 0)
 
 
+def test_the_only_face_that_will_do_is_found_by_every_seed(make_manifest, open_parents):
+    dark = np.random.default_rng(0).integers(0, 50, size=(16, 16), dtype=np.uint8)
+    faces = [{"label": "fear", "split": "train", "facts": {}, "image": dark + step % 20} for step in range(400)]
+    faces[123].pop("image")
+    parents = open_parents(make_manifest("one-bright", faces))
+    assert set(rows_of(parents, PLAIN, 20)) == {123}
+
+
 def test_pictures_come_in_the_order_asked_and_may_repeat(training):
     rows = np.array([5, 2, 5])
     found = pictures_of(training, rows, 16, 1)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from fer_data import tables
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
-from fer_data.files import sha256_file, write_json
+from fer_data.files import read_json, sha256_file, write_json
 from fer_data.images import pixel_sha256
 from generators import training as training_module
 from generators import training_run
@@ -22,6 +22,7 @@ from generators.condition import Vocabulary
 from generators.models import GENERATORS, describe_checkpoint, load_generator
 from generators.training import train_generator
 from generators.training_faces import load_faces, select_faces
+from generators.training_run import TrainingRun
 from generators.weights import read_tensors
 
 REPOSITORY = Path(__file__).parents[2]
@@ -116,6 +117,28 @@ def test_a_killed_run_goes_on_to_the_same_last_bit(checkpoint, kind, training, m
     assert (resumed / "generator.json").read_bytes() == (checkpoint / "generator.json").read_bytes()
     assert (run_dir / "history.json").read_bytes() == (checkpoint.parent / "history.json").read_bytes()
     assert (run_dir / "sheet.png").read_bytes() == (checkpoint.parent / "sheet.png").read_bytes()
+
+
+def test_the_history_of_a_run_that_was_interrupted_is_that_of_one_that_was_not(
+    training, make_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training_run, "_RECORD_EVERY", 3)  # entries span the state of step 4, which a run resumes from
+    step = TrainingRun._step
+
+    def interrupted(run):
+        if run.steps == 5:
+            raise KeyboardInterrupt
+        return step(run)
+
+    train_generator("dcgan", training, make_config("dcgan"), tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingRun, "_step", interrupted)
+        train_generator("dcgan", training, make_config("dcgan"), tmp_path / "parts")
+    train_generator("dcgan", training, make_config("dcgan"), tmp_path / "parts")
+    whole, parts = (read_json(tmp_path / name / "history.json") for name in ("whole", "parts"))
+    assert [entry["step"] for entry in whole] == [3, 6]
+    assert {"critic", "drawer"} <= set(whole[0])
+    assert parts == whole
 
 
 def test_sheets_and_snapshots_are_kept_on_the_way(kind, training, make_config, tmp_path):
