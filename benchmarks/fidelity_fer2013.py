@@ -27,7 +27,7 @@ import yaml
 from measuring import figure, keep, tell
 
 from experiments.fill_plan import FillConfig, fill_plan
-from experiments.filled import Filled, drawn_path
+from experiments.filled import Filled
 from experiments.judges import Judges, load_judges
 from fer_data import manifest as manifests
 from fer_data.configuration import build
@@ -37,7 +37,6 @@ from fer_data.intervals import wilson
 from fer_data.manifest import Manifest
 from fer_data.plans import Cell, Plan
 from fer_data.progress import Terminal
-from fer_data.tables import read_metadata
 from generators.fidelity import (
     FidelityConfig,
     Reference,
@@ -48,7 +47,6 @@ from generators.fidelity import (
 )
 from generators.models import DESCRIPTION, describe_checkpoint
 from generators.sampling import GenerateConfig, generate
-from generators.screening import table_path
 
 BENCH = "fidelity_fer2013"
 RARE = ("disgust", "fear")
@@ -88,11 +86,7 @@ class Bench:
 
     def fill_plan(self, name: str, source: str, cells: Sequence[Cell]) -> Filled:
         """The plan filled by a source; what an earlier call filled is read."""
-        out = self.folder / f"{name}.parquet"
-        if out.is_file():
-            table = table_path(out)
-            drawn, kept = manifests.read(drawn_path(out)), manifests.read(out)
-            return Filled(drawn, kept, table, read_metadata(table)["cells"])
+        out = FOLDER / f"{name}.parquet"
         run = self.runs["dcgan" if source == "dcgan" else "diffusion"]
         config = build(FillConfig, {**self.fill, "generate": self.options(source)}, "benchmark")
         plan = Plan(self.training.label_set, tuple(cells))

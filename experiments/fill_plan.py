@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from classifier.prediction import Classifier, load_classifier
 from experiments.fill_budget import BudgetConfig, next_round
-from experiments.filled import Filled, Round, drawn_path, join_kept, tally, write_filled
+from experiments.filled import Filled, Round, drawn_path, join_kept, read_filled, tally, write_filled
 from experiments.guides import classifier_sha256, guide_source
 from fer_data import manifest as manifests
 from fer_data.errors import FerError
@@ -53,7 +54,8 @@ def fill_plan(
     """Draw faces in rounds and keep those that screening passes, until the plan is full or the budget is spent.
 
     Rounds lie in a folder beside the output while they are made. The same command again goes on after a kill, and
-    ends with the same faces as an undisturbed run where no limit of minutes is set.
+    ends with the same faces as an undisturbed run where no limit of minutes is set; once it has ended it
+    reads what is there.
 
     Args:
         checkpoints: generators of the plan's label set, which share its faces.
@@ -62,8 +64,8 @@ def fill_plan(
         out: the manifest of kept faces; all that were drawn go to `<out>-drawn`, why to `<out>.screening.parquet`.
 
     Raises:
-        FerError: an output exists and `replace` is false; plan, checkpoints, training faces and judge do not share a
-            label set; whatever `generate` and `screen` refuse.
+        FerError: another output exists and `replace` is false; plan, checkpoints, training faces and judge do not
+            share a label set; whatever `generate` and `screen` refuse.
     """
     out = manifest_path(out)
     require_same_labels(plan, training)
@@ -72,13 +74,15 @@ def fill_plan(
             "the plan asks for no faces; expected a cell whose count is above 0, make another with fer balance"
         )
     work = _Work(plan, tuple(checkpoints), training, judges, config, reporter)
+    if not replace and (finished := read_filled(out, work.filling)):
+        return finished
     folder = out.with_name(f".{out.stem}.{work.identity}.filling")
     if not folder.is_dir():  # else a killed run may have come as far as writing them
         for path in (out, drawn_path(out), table_path(out)):
             refuse_existing(path, replace=replace)
     with name_lock(out):
         rounds = work.do_rounds(folder)
-        filled = write_filled(plan, rounds, training, out, config.model_dump(mode="json"))
+        filled = write_filled(plan, rounds, training, out, config.model_dump(mode="json"), work.filling)
         for leftover in out.parent.glob(f".{out.stem}.*.filling"):  # of this run, and of others nobody went on with
             shutil.rmtree(leftover)
     return filled
@@ -110,6 +114,11 @@ class _Work:
             "config": config,
         }
         return sha256_json(decisive)[:16]
+
+    @property
+    def filling(self) -> dict[str, Any]:
+        """Names what was asked for, how many at most included."""
+        return {"id": self.identity, "budget_faces": self.config.budget_faces, "minutes": self.config.minutes}
 
     @cached_property
     def judge(self) -> Classifier:

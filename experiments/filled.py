@@ -78,12 +78,31 @@ def join_kept(rounds: Sequence[Round], out: Path) -> Manifest:
     )
 
 
+def read_filled(out: Path, filling: Mapping[str, Any]) -> Filled | None:
+    """What `write_filled` left at `out`, where it was the same filling; else None."""
+    if not out.is_file():
+        return None
+    kept = manifests.read(out)
+    if kept.metadata.get("filling") != filling:
+        return None
+    table = table_path(out)
+    return Filled(manifests.read(drawn_path(out)), kept, table, tables.read_metadata(table)["cells"])
+
+
 def write_filled(
-    plan: Plan, rounds: Sequence[Round], training: Manifest, out: Path, configuration: dict[str, Any]
+    plan: Plan,
+    rounds: Sequence[Round],
+    training: Manifest,
+    out: Path,
+    configuration: dict[str, Any],
+    filling: Mapping[str, Any],
 ) -> Filled:
     """Join rounds into the manifests of drawn and kept faces and their screening table, in the plan's order.
 
     Of what is kept beyond the plan, the faces drawn first stay. The manifest of kept faces is written last.
+
+    Args:
+        filling: JSON-able identity of what was asked, by which `read_filled` knows it again.
     """
     read = [tables.read_table(table_path(each.kept.path), kind="screening") for each in rounds]
     frame = pd.concat([each.drawn.frame for each in rounds], ignore_index=True)
@@ -118,6 +137,7 @@ def write_filled(
         replace=True,
         screening=relative(table, drawn.root),
         plan={"manifest": plan.manifest, "cells": cells},
+        filling=dict(filling),
     )
     return Filled(drawn, kept, table, cells)
 

@@ -26,6 +26,9 @@ from generators.pretrained import LoraGeneratorConfig, LoraLearner, LoraSampling
 DESCRIPTION = "generator.json"
 SEEN = "seen.parquet"
 
+# What others ask of a description; `generators.training` writes more.
+_KEYS = ("kind", "config", "label_set", "vocabulary", "licence", "training_sha256", "manifest", "manifest_sha256")
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -70,8 +73,9 @@ def describe_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """
     path = checkpoint / DESCRIPTION
     description = read_json(path)
-    if not isinstance(description, dict) or "kind" not in description:
-        raise FerError(f"{path}: expected the description of a generator, found something else; train again")
+    missing = [key for key in _KEYS if key not in description] if isinstance(description, dict) else list(_KEYS)
+    if missing:
+        raise FerError(f"{path}: expected a generator's {', '.join(missing)}, found none; name another, or train one")
     generator_kind(description["kind"])
     return description
 

@@ -55,7 +55,8 @@ def screen(
         yield per cell and the calibration.
 
     Raises:
-        FerError: `out` exists; label sets differ; no faces to screen or none to compare with.
+        FerError: `out` exists; label sets differ; no faces to screen, or rows that are not synthetic or have no
+            label; none to compare with.
     """
     out = manifest_path(out)
     for path in (out, table_path(out)):
@@ -63,6 +64,12 @@ def screen(
     require_same_labels(synthetic, training, judge)
     if not len(synthetic):
         raise FerError(f"{synthetic.path}: expected synthetic faces to screen, found no rows; generate some first")
+    others = int(((synthetic.frame["origin"] != "synthetic") | synthetic.frame["label"].isna()).sum())
+    if others:
+        raise FerError(
+            f"{synthetic.path}: expected synthetic faces with a label to screen, found {others} other rows; "
+            "give the manifest that fer generate wrote"
+        )
     if thresholds is None:
         thresholds = fit_thresholds(training, judge, cells_of(synthetic), view_of(synthetic, config), config, reporter)
     view = thresholds.real.view

@@ -3,6 +3,8 @@
 A caricature of a smile lies near many smiles in a classifier's features, and a plain head near many heads in
 pixels; only a copy is near the same face in both. Distances are scaled by what is usual among real faces, the larger
 of the two counts, and the threshold is a quantile of held-out real faces.
+
+Training faces are looked at as they are: a copy of one that is masked or in the dark is hardly ever told.
 """
 
 from collections.abc import Callable

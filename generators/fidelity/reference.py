@@ -84,14 +84,10 @@ class Reference:
             every = self.held_out.rows(key, exactly=False)
             rows = in_mix(every, self.held_out.labels, mix, self.config.seed)
             found = self.figures(self.held_out, self.marks, key, rows, mix, subset_size, examined=every)
-            if key.level in ("condition", "cell") and len(self._shown(key)) < self.config.fewest:
+            if key.level in ("condition", "cell") and len(rows) < self.config.fewest:
                 found = replace(found, agreement=self._altered_agreement(key, mix), altered=True)
             self._known[key, mix, subset_size] = found
         return self._known[key, mix, subset_size]
-
-    def _shown(self, key: Key) -> Rows:
-        """Held-out faces of any label under a group's condition: a rare label does not change what is compared."""
-        return self.held_out.rows(Key("condition", None, key.occlusion, key.light), exactly=False)
 
     def _altered_agreement(self, key: Key, mix: Mix) -> dict[str, Found]:
         condition = key.occlusion, key.light

@@ -11,6 +11,7 @@ import pytest
 
 from classifier.prediction import load_classifier
 from classifier.training import TrainConfig, train_manifest
+from experiments import fill_plan as filling
 from experiments.fill_plan import FillConfig, fill_plan
 from experiments.filled import SURPLUS, describe_filled
 from fer_data import manifest as manifests
@@ -201,6 +202,19 @@ def test_the_guide_is_asked_for_only_where_it_has_weight(place, draw, monkeypatc
     with pytest.raises(FerError, match="guide_scale"):  # a DCGAN cannot be steered: it does not know the option
         fill(place, out="manifests/guided", plan=plan, generate={"processes": 1, "sampling": {"guide_scale": 1.0}})
     assert given[-1] is not None and len(given[-1].sha256) == 64
+
+
+def test_the_same_command_reads_what_it_filled_and_another_is_refused(place, draw, monkeypatch):
+    plan = Plan("basic7", (Cell("disgust", None, None, 0, 2, 2),))
+    first = fill(place, plan=plan)
+    monkeypatch.setattr(filling, "generate", None)  # nothing may be drawn again
+    again = fill(place, plan=plan)
+    assert again.kept.sha256 == first.kept.sha256
+    assert again.drawn.sha256 == first.drawn.sha256
+    assert (again.table, again.cells) == (first.table, first.cells)
+    for change in ({"budget_faces": 9}, {"screen": {**SETTINGS["screen"], "minimum_p": 0.1}}):
+        with pytest.raises(FerError, match=r"filled.parquet exists"):
+            fill(place, plan=plan, **change)
 
 
 def test_what_cannot_be_filled_is_refused_before_anything_is_drawn(place, draw):

@@ -202,7 +202,7 @@ def test_arms_differ_in_nothing_but_where_their_conditions_come_from(opened, com
     for arm in ("learned", "afterwards"):
         added = runs[arm, 1][1]
         drawn = condition_arms._cells(added.manifest)
-        assert Counter(cell for cell, taken in zip(drawn, added.rows, strict=True) if taken) == cells
+        assert Counter(drawn[row] for row in np.flatnonzero(added.rows)) == cells
     changed = runs["real_changed", 1][1]
     faces = changed.faces(SIZE, 1, condition_arms.SILENT)
     assert Counter(changed.cells) == cells
@@ -211,6 +211,20 @@ def test_arms_differ_in_nothing_but_where_their_conditions_come_from(opened, com
     assert runs["real", 1][0].rows.sum() == selection.rows.sum()
     assert runs["real", 1][0].sha256() == runs["learned", 2][0].sha256()
     assert changed.sha256() != runs["real_changed", 2][1].sha256()
+
+
+def test_faces_that_nothing_is_trained_on_are_not_counted(opened) -> None:
+    frame = opened["learned"].frame.copy()
+    frame.loc[frame["label"] == "fear", "repeat"] = 0
+    frame.loc[frame["label"] == "anger", "weight"] = 0
+    thinned = manifests.write(
+        frame,
+        opened["learned"].path.with_name("thinned"),
+        label_set="basic7",
+        command="test",
+        licence=DRAWN.as_dict(),
+    )
+    assert condition_arms.shared_cells(thinned, opened["afterwards"]) == {("disgust", "mask", "low"): 2}
 
 
 def test_every_view_and_pool_is_told_side_by_side(compared) -> None:

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 
 from fer_data.configuration import build, resolve
 from fer_data.errors import FerError
-from fer_data.files import write_json
 from generators import dcgan, diffusion
 from generators.condition import Vocabulary
 from generators.devices import drawing_device
@@ -120,9 +119,10 @@ def test_an_unknown_kind_and_broken_checkpoints_are_refused(checkpoint, tmp_path
         generator_kind("vae")
     with pytest.raises(FerError, match="is missing"):
         load_generator(tmp_path)
-    (tmp_path / "generator.json").write_text('{"name": "of something else"}')
-    with pytest.raises(FerError, match=r"generator\.json: expected the description of a generator"):
-        describe_checkpoint(tmp_path)
+    for content, missing in (("[]", "kind, config"), ('{"kind": "dcgan", "config": {}}', "label_set, vocabulary")):
+        (tmp_path / "generator.json").write_text(content)
+        with pytest.raises(FerError, match=rf"generator\.json: expected a generator's {missing}.*, found none"):
+            describe_checkpoint(tmp_path)
     broken = tmp_path / "broken"
     shutil.copytree(checkpoint, broken)
     for weights in broken.rglob("*.safetensors"):
@@ -153,11 +153,11 @@ def test_identity_follows_weights_but_not_when_the_manifest_was_written(checkpoi
     assert checkpoint_sha256(copy) != checkpoint_sha256(checkpoint)
 
 
-def test_identity_does_not_hang_on_the_order_of_notes_in_a_weights_file(tmp_path):
+def test_identity_does_not_hang_on_the_order_of_notes_in_a_weights_file(checkpoint, tmp_path):
     tensors, notes = {"w": torch.arange(6.0)}, {"one": "1", "two": "2"}
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_json(tmp_path / name / "generator.json", {"kind": "dcgan"})
+        shutil.copy(checkpoint / "generator.json", tmp_path / name)
         save_file(tensors, tmp_path / name / "weights.safetensors", metadata=notes)
     path = tmp_path / "b" / "weights.safetensors"
     data = path.read_bytes()

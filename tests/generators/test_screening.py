@@ -151,6 +151,10 @@ def test_what_cannot_be_screened_is_refused(suspects, training, make_manifest, j
     )  # fmt: skip
     with pytest.raises(FerError, match="found no rows"):
         screen(empty, training, judge, out, CONFIG)
+    nameless = make_manifest("nameless", [{"label": None, "split": "train"}], origin="synthetic")
+    for name, wrong in ((f"found {len(training)} other rows", training), ("found 1 other rows", nameless)):
+        with pytest.raises(FerError, match=f"expected synthetic faces with a label to screen, {name}"):
+            screen(wrong, training, judge, out, CONFIG)
     screen(suspects, training, judge, out, CONFIG)
     with pytest.raises(FerError, match="add --replace"):
         screen(suspects, training, judge, out, CONFIG)
