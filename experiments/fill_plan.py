@@ -20,7 +20,7 @@ from experiments.guides import classifier_sha256, guide_source
 from fer_data import manifest as manifests
 from fer_data.errors import FerError
 from fer_data.expressions import label_names
-from fer_data.files import read_json, refuse_existing, sha256_json, write_json
+from fer_data.files import hidden_folders, read_json, refuse_existing, sha256_json, write_json
 from fer_data.locks import name_lock
 from fer_data.manifest import Manifest, manifest_path
 from fer_data.plans import Plan, require_same_labels
@@ -83,7 +83,7 @@ def fill_plan(
     with name_lock(out):
         rounds = work.do_rounds(folder)
         filled = write_filled(plan, rounds, training, out, config.model_dump(mode="json"), work.filling)
-        for leftover in out.parent.glob(f".{out.stem}.*.filling"):  # of this run, and of others nobody went on with
+        for leftover in hidden_folders(out, "filling"):  # of this run, and of others nobody went on with
             shutil.rmtree(leftover)
     return filled
 

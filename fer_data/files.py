@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -18,6 +19,11 @@ from fer_data.locks import claim, remove_abandoned
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EFBIG: "a file grew too large"}
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux
 _AT_CURRENT_FOLDER = -100
+
+
+def hidden_folders(out: Path, kind: str) -> list[Path]:
+    """The folders `.<stem>.<id>.<kind>` beside an output, where runs keep what is unfinished; ids are 16 hex digits."""
+    return sorted(out.parent.glob(f".{glob.escape(out.stem)}.{'[0-9a-f]' * 16}.{kind}"))
 
 
 def refuse_existing(path: Path, *, replace: bool) -> None:

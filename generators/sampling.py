@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
-from fer_data.files import refuse_existing
+from fer_data.files import hidden_folders, refuse_existing
 from fer_data.locks import name_lock
 from fer_data.manifest import Manifest, manifest_path
 from fer_data.plans import Plan
@@ -97,7 +97,7 @@ def generate(
         pictures = [(chunk.whole() for chunk in own) for own in chunks]
         settings = config.model_dump(mode="json")
         made = write_synthetic(shares, pictures, out, settings, training, replace=replace)
-        for kept in out.parent.glob(f".{out.stem}.*.chunks"):  # of this run, and of others that nobody went on with
+        for kept in hidden_folders(out, "chunks"):  # of this run, and of others that nobody went on with
             shutil.rmtree(kept)
     return made
 

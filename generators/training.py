@@ -8,6 +8,7 @@ run_dir/…           what is written on the way; see `generators.training_run`
 `ACCELERATE_USE_CPU=true torchrun --nproc_per_node N -m fer_cli train-generator …`.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 from fer_data import tables
 from fer_data.errors import FerError
 from fer_data.files import atomic_folder, read_json, sha256_json, write_json
+from fer_data.locks import name_lock
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
 from fer_data.project import relative
@@ -44,38 +46,40 @@ def train_generator(
 
     Raises:
         FerError: an unknown kind; a class with too few faces; `run_dir` holds another run; the loss diverged; the disk
-            is full; a precision that the device does not have; a batch that does not divide among the processes.
+            is full; a precision that the device does not have; a batch that does not divide among the processes;
+            another process trains in `run_dir`.
     """
     learner_of = generator_kind(kind).learner
     selection = select_faces(manifest, config.minimum_per_class)
     identity = {"kind": kind, "config": config.model_dump(mode="json"), "training_sha256": selection.sha256}
     devices = open_devices(config.mixed_precision)
-    if devices.is_main:
-        _claim(run_dir, identity)
-    devices.wait()
-    checkpoint = run_dir / "checkpoint"
-    if (checkpoint / DESCRIPTION).is_file():
+    with name_lock(run_dir) if devices.is_main else contextlib.nullcontext():
+        if devices.is_main:
+            _claim(run_dir, identity)
+        devices.wait()
+        checkpoint = run_dir / "checkpoint"
+        if (checkpoint / DESCRIPTION).is_file():
+            return checkpoint
+        reporter = reporter if devices.is_main else SILENT
+        faces = load_faces(selection, config, reporter)
+        learner = learner_of(config, faces.vocabulary, devices)
+
+        def publish(folder: Path, steps: int) -> None:
+            with atomic_folder(folder) as partial, os_errors():
+                learner.save(partial)
+                _write_seen(partial / SEEN, selection)
+                write_json(partial / DESCRIPTION, _description(identity, selection, faces, steps))
+
+        run = TrainingRun(learner, faces, config, run_dir, devices, publish)
+        left_out = sum(selection.left_out.values())
+        note = f"{len(selection.frame)} faces" + (f", {left_out} training rows left out" if left_out else "")
+        total = config.steps if config.steps is not None else 60 * (config.minutes or 0)
+        with computing(config.threads), reporter.stage(f"training {kind} on {note}", total) as stage:
+            run.finish(stage)
+        if devices.is_main:
+            publish(checkpoint, run.steps)
+        devices.wait()
         return checkpoint
-    reporter = reporter if devices.is_main else SILENT
-    faces = load_faces(selection, config, reporter)
-    learner = learner_of(config, faces.vocabulary, devices)
-
-    def publish(folder: Path, steps: int) -> None:
-        with atomic_folder(folder) as partial, os_errors():
-            learner.save(partial)
-            _write_seen(partial / SEEN, selection)
-            write_json(partial / DESCRIPTION, _description(identity, selection, faces, steps))
-
-    run = TrainingRun(learner, faces, config, run_dir, devices, publish)
-    left_out = sum(selection.left_out.values())
-    note = f"{len(selection.frame)} faces" + (f", {left_out} training rows left out" if left_out else "")
-    total = config.steps if config.steps is not None else 60 * (config.minutes or 0)
-    with computing(config.threads), reporter.stage(f"training {kind} on {note}", total) as stage:
-        run.finish(stage)
-    if devices.is_main:
-        publish(checkpoint, run.steps)
-    devices.wait()
-    return checkpoint
 
 
 def _claim(run_dir: Path, identity: dict[str, Any]) -> None:

@@ -60,8 +60,9 @@ def _upper_end(reference: NDArray[np.float64], share: float) -> float:
     count = len(reference)
     if count < 2 or not share:
         return np.inf
-    if share * count >= 1:
-        return float(reference[count - 1 - int(share * count)])
+    beyond = int(share * (count + 1))  # a fresh value exceeds the k-th largest of n with probability k / (n + 1)
+    if beyond:
+        return float(reference[count - beyond])
     spread = float(reference.std(ddof=1)) * math.sqrt(1 + 1 / count)
     return max(float(reference[-1]), float(reference.mean()) + student_quantile(1 - share, count - 1) * spread)
 

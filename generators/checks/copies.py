@@ -144,9 +144,11 @@ def look(pictures: NDArray[np.uint8], features: Callable[[NDArray[np.uint8]], Fl
 
 
 def fit_detector(faces: Views, held_out: Views, false_copies: float) -> CopyDetector:
-    """Calibrate: at most `false_copies` of the held-out faces are nearer to a training face than the threshold.
+    """Calibrate: of real faces that nobody has seen, at most `false_copies` are expected nearer than the threshold.
 
-    Where held-out faces carry groups, they are compared with training faces of other groups only.
+    A fresh face falls below the k-th of n sorted distances with probability k / (n + 1). Fewer than 1 / `false_copies`
+    held-out faces cannot hold that promise: the nearest of them is the threshold then. Where held-out faces carry
+    groups, they are compared with training faces of other groups only.
 
     Raises:
         FerError: no held-out face can be compared with any training face.
@@ -154,7 +156,7 @@ def fit_detector(faces: Views, held_out: Views, false_copies: float) -> CopyDete
     scales = _usual(held_out, faces, (1.0, np.inf)), _usual(held_out, faces, (np.inf, 1.0))
     reference = np.sort(_nearest(held_out, faces, scales)[0])
     reference = reference[np.isfinite(reference)]
-    threshold = float(reference[int(false_copies * len(reference))])
+    threshold = float(reference[max(int(false_copies * (len(reference) + 1)) - 1, 0)])
     return CopyDetector(faces, scales, threshold, reference)
 
 

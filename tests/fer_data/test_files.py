@@ -188,3 +188,17 @@ def test_a_full_disk_is_one_sentence(tmp_path, code):
     with pytest.raises(PermissionError), files.atomic_file(tmp_path / "a.txt"):
         raise PermissionError(errno.EACCES, "not that")
     assert os.listdir(tmp_path) == []
+
+
+def test_hidden_folders_are_those_of_one_output(tmp_path):
+    for name in (
+        ".a.0123456789abcdef.chunks",
+        ".a.v2.0123456789abcdef.chunks",
+        ".a.0123456789abcdef.filling",
+        ".a.x.chunks",
+    ):
+        (tmp_path / name).mkdir()
+    found = files.hidden_folders(tmp_path / "a.parquet", "chunks")
+    assert [folder.name for folder in found] == [".a.0123456789abcdef.chunks"]
+    (tmp_path / ".[a].0123456789abcdef.chunks").mkdir()
+    assert len(files.hidden_folders(tmp_path / "[a].parquet", "chunks")) == 1

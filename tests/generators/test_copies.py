@@ -42,3 +42,18 @@ def test_what_was_kept_before_counts_as_an_earlier_sibling():
     assert sibling[[1, 3]].tolist() == [1, 3]  # the second kept before; then the first of the samples
     assert len(before.followed_by(samples)) == 7
     assert np.isinf(detector.earlier_sibling(samples, np.ones(4, dtype=bool))[0][0])
+
+
+def test_fresh_faces_are_flagged_no_more_often_than_promised():
+    """Over many draws of held-out faces, fresh faces of the same kind are taken for copies at the stated rate."""
+
+    def features(images):
+        return images.astype(np.float32).reshape(len(images), -1)
+
+    faces = look(pictures_of(40, 0), features)
+    rates = []
+    for draw in range(30):
+        held_out, fresh = look(pictures_of(39, 2 * draw + 1), features), look(pictures_of(100, 2 * draw + 2), features)
+        detector = fit_detector(faces, held_out, 0.05)
+        rates.append(detector.is_copy(detector.nearest_face(fresh)[0]).mean())
+    assert abs(np.mean(rates) - 0.05) < 3 * np.std(rates) / np.sqrt(len(rates))

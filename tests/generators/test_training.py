@@ -16,6 +16,7 @@ from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
 from fer_data.files import read_json, sha256_file, write_json
 from fer_data.images import pixel_sha256
+from fer_data.locks import name_lock
 from generators import training as training_module
 from generators import training_run
 from generators.condition import Vocabulary
@@ -360,3 +361,10 @@ def test_pictures_are_mirrored_half_of_the_time(training, make_config):
     drawn = faces.batch(0, config)[0]
     share = np.mean([picture.numpy().tobytes() in known for picture in drawn])
     assert share == pytest.approx(0.5, abs=0.05)
+
+
+def test_two_runs_do_not_share_a_folder(training, make_config, tmp_path):
+    folder = tmp_path / "run"
+    with name_lock(folder), pytest.raises(FerError, match="is being written by another run"):
+        train_generator("dcgan", training, make_config("dcgan"), folder)
+    assert not folder.exists()
