@@ -42,8 +42,8 @@ class DiffusionConfig(GeneratorConfig):
     # Muon for the kernels between the first and the last layer reached AdamW's loss in half the steps; "adamw" is for
     # comparisons. What Muon does not take (embeddings, norms, biases, first and last layer) learns at `adam_rate`.
     optimiser: Literal["muon", "adamw"] = "muon"
-    learning_rate: float = Field(3e-3, gt=0)
-    adam_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1.5e-3, gt=0)
+    adam_rate: float = Field(5e-4, gt=0)
     warmup_steps: int = Field(100, ge=1)
     sampling: DiffusionSampling = DiffusionSampling()
 
