@@ -31,7 +31,9 @@ def test_every_batch_spans_easy_and_hard_levels():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("optimiser", ["muon", "adamw"])
 def test_the_loss_falls(optimiser, channels):
-    learner = DiffusionLearner(config(optimiser=optimiser, learning_rate=3e-3, channels=channels), WORDS)
+    learner = DiffusionLearner(
+        config(optimiser=optimiser, learning_rate=3e-3, adam_rate=2e-3, channels=channels), WORDS
+    )
     random = torch.Generator().manual_seed(1)
     faces = torch.rand(16, channels, 1, 1, generator=random).expand(-1, -1, 16, 16) * 2 - 1
     conditions = torch.tensor([[index % 2, 0, 0] for index in range(16)])
