@@ -62,14 +62,7 @@ def screen(
     for path in (out, table_path(out)):
         refuse_existing(path, replace=replace)
     require_same_labels(synthetic, training, judge)
-    if not len(synthetic):
-        raise FerError(f"{synthetic.path}: expected synthetic faces to screen, found no rows; generate some first")
-    others = int(((synthetic.frame["origin"] != "synthetic") | synthetic.frame["label"].isna()).sum())
-    if others:
-        raise FerError(
-            f"{synthetic.path}: expected synthetic faces with a label to screen, found {others} other rows; "
-            "give the manifest that fer generate wrote"
-        )
+    _require_synthetic(synthetic)
     if thresholds is None:
         thresholds = fit_thresholds(training, judge, cells_of(synthetic), view_of(synthetic, config), config, reporter)
     view = thresholds.real.view
@@ -109,6 +102,18 @@ def screen(
         screening=relative(table_path(out), synthetic.root),
     )
     return kept, table_path(out)
+
+
+def _require_synthetic(synthetic: Manifest) -> None:
+    """Raise FerError where there are no faces to screen, or rows that are none."""
+    if not len(synthetic):
+        raise FerError(f"{synthetic.path}: expected synthetic faces to screen, found no rows; generate some first")
+    others = int(((synthetic.frame["origin"] != "synthetic") | synthetic.frame["label"].isna()).sum())
+    if others:
+        raise FerError(
+            f"{synthetic.path}: expected synthetic faces with a label to screen, found {others} other rows; "
+            "give the manifest that fer generate wrote"
+        )
 
 
 def table_path(out: Path) -> Path:
