@@ -5,7 +5,7 @@ Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024),
 UNets here are convolutions, whose kernels are matrices of [outputs, inputs * height * width].
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -38,29 +38,44 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if moved:
+                self._move(moved, [parameter.grad for parameter in moved], group)
         return loss
 
-    def _move(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        mean = state["momentum"].mul_(group["momentum"]).add_(gradient)
-        ahead = gradient.add(mean, alpha=group["momentum"]).flatten(1)
-        step = 0.2 * max(ahead.shape) ** 0.5
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(orthogonal(ahead).view_as(parameter), alpha=-group["lr"] * step)
+    def _move(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+        means = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_mul_(means, group["momentum"])
+        torch._foreach_add_(means, gradients)
+        ahead = torch._foreach_add(gradients, means, alpha=group["momentum"])
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        for places in _alike(ahead):
+            matrices = torch.stack([ahead[place].flatten(1) for place in places])
+            step = 0.2 * max(matrices.shape[1:]) ** 0.5
+            for place, matrix in zip(places, orthogonal(matrices), strict=True):
+                parameters[place].add_(matrix.view_as(parameters[place]), alpha=-group["lr"] * step)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest matrix with orthonormal rows or columns, about: singular values 0.7..1.2; float32 [M, N]."""
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest matrices with orthonormal rows or columns, about: singular values 0.7..1.2; float32 [B, M, N].
+
+    A matrix comes out the same alone or in a batch; a batch spares a GPU most of its many small steps.
+    """
     a, b, c = _NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ROUNDS):
-        square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
-    return x.T if tall else x
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _alike(kernels: Sequence[Tensor]) -> list[list[int]]:
+    """Places of kernels that are matrices of the same shape."""
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, kernel in enumerate(kernels):
+        places.setdefault((kernel.shape[0], kernel[0].numel()), []).append(place)
+    return list(places.values())

@@ -31,8 +31,7 @@ def decay(progress: float) -> float:
 def average_into(average: nn.Module, network: nn.Module, keep: float, step: int) -> None:
     """One step of an exponential moving average of weights; the first steps forget faster than `keep` says."""
     keep = min(keep, (1 + step) / (10 + step))
-    for mean, current in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(current, 1 - keep)
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
     for mean, current in zip(average.buffers(), network.buffers(), strict=True):
         mean.copy_(current)
 

@@ -11,7 +11,7 @@ from generators.muon import Muon, orthogonal
 @pytest.mark.parametrize("shape", [(8, 30), (30, 8), (12, 12)])
 def test_orthogonal_keeps_directions_and_evens_out_strengths(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    found = orthogonal(matrix)
+    found = orthogonal(matrix[None])[0]
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     strengths = torch.linalg.svdvals(found)
     assert strengths.min() > 0.4
@@ -20,12 +20,29 @@ def test_orthogonal_keeps_directions_and_evens_out_strengths(shape):
     assert agreement > 0.97  # against the exact polar factor
 
 
+def test_kernels_in_one_optimiser_move_as_each_would_alone():
+    shapes = [(8, 2, 3, 3), (4, 2, 3, 3), (8, 2, 3, 3), (8, 18), (30, 4)]
+    together = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    alone = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    optimisers = [Muon(together, lr=0.1), *(Muon([kernel], lr=0.1) for kernel in alone)]
+    for step in range(3):
+        for place, kernels in enumerate(zip(together, alone, strict=True)):
+            seed = torch.Generator().manual_seed(10 * step + place)
+            gradient = torch.randn(shapes[place], generator=seed)
+            for kernel in kernels:
+                kernel.grad = gradient.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    for kernel, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(kernel, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_a_step_follows_the_stated_rule():
     kernel = nn.Parameter(torch.ones(4, 2, 3, 3))
     gradient = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(2))
     kernel.grad = gradient.clone()
     Muon([kernel], lr=0.1, momentum=0.9, weight_decay=0.5).step()
-    direction = orthogonal((1.9 * gradient).flatten(1)).view(4, 2, 3, 3)
+    direction = orthogonal((1.9 * gradient).flatten(1)[None]).view(4, 2, 3, 3)
     expected = 1 - 0.1 * 0.5 - 0.1 * 0.2 * 18**0.5 * direction
     np.testing.assert_allclose(kernel.detach(), expected, rtol=1e-5, atol=1e-6)
 
