@@ -1,4 +1,4 @@
-"""Faces drawn in many settings by all cores, each batch kept, for benchmarks/sampling_speed.py."""
+"""Faces drawn in many settings, on the GPU or by all cores, each batch kept, for benchmarks/sampling_speed.py."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,12 @@ from peers.ddpm_sampling import draw_ddpm
 
 from fer_data.files import atomic_file, sha256_json
 from fer_data.parallel import cores
+from generators.devices import drawing_device
 from generators.diffusion_sampling import Diffusion
 from generators.drawing.processes import map_apart
 from generators.models import checkpoint_sha256, load_generator
 from generators.pixels import SAMPLE_BATCH, noise, to_uint8
+from generators.seeds import derived_seed
 
 Pictures = NDArray[np.uint8]
 
@@ -74,7 +76,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The faces of a setting, what they should show, and the processor time that each batch took."""
+    """The faces of a setting, what they should show, and the time that each batch took; see `_clock`."""
 
     setting: Setting
     asked: tuple[Asked, ...]
@@ -82,27 +84,36 @@ class Drawn:
     batch_seconds: tuple[float, ...]
 
     @property
-    def seconds_per_face(self) -> float:
-        return float(np.median(self.batch_seconds)) / SAMPLE_BATCH
+    def seconds_per_face(self) -> list[float]:
+        """Of each batch."""
+        return [seconds / SAMPLE_BATCH for seconds in self.batch_seconds]
 
 
-def batches_of(setting: Setting, asked: Sequence[Asked], faces: int) -> list[Batch]:
-    """So many faces, rounded up to whole batches. What is asked and the seeds are the same in every setting."""
+def batches_of(setting: Setting, asked: Sequence[Asked], faces: int, first: int = 0) -> list[Batch]:
+    """So many faces, rounded up to whole batches, seeded from `first` on.
+
+    What is asked and the seeds are the same in every setting.
+    """
     return [
         Batch(setting, start, tuple(asked[(start + place) % len(asked)] for place in range(SAMPLE_BATCH)))
-        for start in range(0, faces, SAMPLE_BATCH)
+        for start in range(first, first + faces, SAMPLE_BATCH)
     ]
+
+
+def processes() -> int:
+    """How many draw at once: a GPU does one batch after the other, so that each is timed alone."""
+    return 1 if drawing_device().type == "cuda" else cores()
 
 
 def draw_settings(model: Model, batches: Sequence[Batch], work: Path) -> list[Drawn]:
     """Draw every batch that `work` does not hold yet, and read all of them."""
-    work = work / model.sha256[:12]
+    work = work / f"{model.sha256[:12]}-{drawing_device().type}"  # times of one device are not those of another
     work.mkdir(parents=True, exist_ok=True)
     missing = [batch for batch in batches if not batch.kept_in(work).is_file()]
     if missing:
         # The long ones first, so that no core waits for another at the end.
         longest_first = sorted(missing, key=lambda batch: -batch.setting.steps)
-        drawn = map_apart(partial(_drawer, model), iter(longest_first), min(cores(), len(missing)))
+        drawn = map_apart(partial(_drawer, model), iter(longest_first), min(processes(), len(missing)))
         for batch, (pictures, seconds) in drawn:
             with atomic_file(batch.kept_in(work)) as unfinished, unfinished.open("wb") as file:
                 np.savez(file, pictures=pictures, seconds=seconds)
@@ -110,16 +121,16 @@ def draw_settings(model: Model, batches: Sequence[Batch], work: Path) -> list[Dr
     return [_read([batch for batch in batches if batch.setting == setting], work) for setting in settings]
 
 
-def faces_a_second(model: Model, faces: int, processes: int) -> tuple[float, int]:
-    """How fast so many processes draw at least so many faces, and how many faces they drew.
+def faces_a_second(model: Model, faces: int) -> tuple[float, int]:
+    """How fast at least so many faces are drawn by as many processes as draw at once, and how many faces they drew.
 
     The clock starts when as many batches are finished as there are processes: by then each has opened its generator.
     """
-    rows = max(SAMPLE_BATCH, faces // 16)
-    total = max(3 * processes, -(-faces // rows))
+    rows, together = max(SAMPLE_BATCH, faces // 16), processes()
+    total = max(3 * together, -(-faces // rows))
     seeds = (np.arange(rows, dtype=np.int64) + number * rows for number in range(total))
-    finished = [time.perf_counter() for _ in map_apart(partial(_seed_drawer, model), seeds, processes)]
-    return rows * (total - processes) / (finished[-1] - finished[processes - 1]), rows * total
+    finished = [time.perf_counter() for _ in map_apart(partial(_seed_drawer, model), seeds, together)]
+    return rows * (total - together) / (finished[-1] - finished[together - 1]), rows * total
 
 
 def _read(batches: Sequence[Batch], work: Path) -> Drawn:
@@ -133,17 +144,26 @@ def _read(batches: Sequence[Batch], work: Path) -> Drawn:
 
 
 def _drawer(model: Model) -> Callable[[Batch], tuple[Pictures, float]]:
-    """What draws in a process: pictures, and the processor time of its one thread."""
+    """What draws in a process: pictures, and the time that they took."""
     torch.set_num_threads(1)
     _draw(model.open(steps=1), Batch(Setting("euler", 1), 0, (Asked(None, None),)))  # kernels are chosen here
+    clock = _clock()
 
     def draw(batch: Batch) -> tuple[Pictures, float]:
         ours = {} if batch.setting.solver == "ddpm" else {"solver": batch.setting.solver, "steps": batch.setting.steps}
         generator = model.open(**ours)
-        started = time.process_time()
-        return _draw(generator, batch), time.process_time() - started
+        started = clock()
+        return _draw(generator, batch), clock() - started
 
     return draw
+
+
+def _clock() -> Callable[[], float]:
+    """Processor time of the one thread that draws, so that other work on the machine does not count.
+
+    On a GPU it is the time that passes until the pictures are in memory: a GPU's work is none of the processor's.
+    """
+    return time.perf_counter if drawing_device().type == "cuda" else time.process_time
 
 
 def _seed_drawer(model: Model) -> Callable[[NDArray[np.int64]], Pictures]:
@@ -168,6 +188,8 @@ def _draw(generator: Diffusion, batch: Batch) -> Pictures:
     seeds = np.arange(batch.start, batch.start + len(labels), dtype=np.int64)
     if batch.setting.solver != "ddpm":
         return generator.sample(conditions, seeds)
-    start = noise(seeds, (generator.channels, generator.size_px, generator.size_px))
-    images = draw_ddpm(generator.velocity, start, torch.from_numpy(conditions), batch.start, batch.setting.steps)
-    return to_uint8(images)
+    device = drawing_device()  # where the generator was opened
+    start = noise(seeds, (generator.channels, generator.size_px, generator.size_px)).to(device)
+    on_the_way = derived_seed(batch.start, batch.setting.steps)  # unlike any seed of `start`
+    asked = torch.from_numpy(conditions).to(device)
+    return to_uint8(draw_ddpm(generator.velocity, start, asked, on_the_way, batch.setting.steps))

@@ -69,6 +69,8 @@ def merge(
     label_set = _require_mergeable(manifests, out, config, plan)
     parts = [relabelled(part.table, part.label_set, label_set, config.outside, str(part.path)) for part in manifests]
     told: dict[str, Any] = {
+        "synthetic": sum(part.metadata["counts"]["synthetic"] for part in manifests),
+        "without_rows": [relative(part.path, part.root) for part in manifests if not len(part)],
         "outside": sum(part.outside for part in parts),
         "renormalised": sum(part.renormalised for part in parts),
     }
@@ -105,7 +107,7 @@ def merge(
 
 
 def describe_merge(metadata: Any) -> list[str]:
-    """What a merge had to decide, for the terminal: one line, or none where nothing differed."""
+    """What a merge had to decide, and that it added no synthetic face; for the terminal, no line where all is plain."""
     sentences = {
         "outside": "rows with a label outside the set",
         "renormalised": "soft labels scaled to the set",
@@ -114,7 +116,24 @@ def describe_merge(metadata: Any) -> list[str]:
         "dropped": "rows left out",
     }
     told = [f"{metadata['merge'][key]:,} {words}" for key, words in sentences.items() if metadata["merge"].get(key)]
-    return [", ".join(told)] if told else []
+    return ([", ".join(told)] if told else []) + _nothing_added(metadata)
+
+
+def _nothing_added(metadata: Any) -> list[str]:
+    """A sentence where synthetic faces were given, planned, or all dropped before, and the result has none."""
+    plan, given, empty = metadata.get("plan"), metadata["merge"]["synthetic"], metadata["merge"]["without_rows"]
+    if metadata["counts"]["synthetic"] or not (plan or given or empty):
+        return []
+    asked = f"; the plan asks for {plan['asked']:,}" if plan else ""
+    if plan and given and given == sum(cell["left_out"] for cell in plan["cells"]):
+        why = f"the {given:,} given are in no cell that the plan asks for"
+    elif given:
+        why = f"the {given:,} given were left out for their labels or pictures{asked}"
+    elif empty:
+        why = f"{' and '.join(empty)} hold{'s' if len(empty) == 1 else ''} no row{asked}"
+    else:
+        why = f"none was given{asked}"
+    return [f"! no synthetic face was added: {why}"]
 
 
 def _require_mergeable(manifests: Sequence[Manifest], out: Path, config: MergeConfig, plan: Plan | None) -> str:

@@ -55,6 +55,19 @@ class GeneratorConfig(Configuration):
             raise ValueError("snapshots must lie between 0 and 1")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """What is trained, JSON-able: a file that the configuration names counts by its contents, wherever it lies.
+
+        Raises:
+            FerError: such a file is not there.
+        """
+        return self.without_places(self.model_dump(mode="json"))
+
+    @classmethod
+    def without_places(cls, dumped: Mapping[str, Any]) -> dict[str, Any]:
+        """A dumped configuration without what only says where files lie on this machine."""
+        return dict(dumped)
+
 
 def require_fit(size_px: int, widths: tuple[int, ...]) -> None:
     """Raise ValueError where a picture cannot be halved once per width, or a width has no 8 groups to normalise."""

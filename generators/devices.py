@@ -58,27 +58,25 @@ class Devices:
     def descend(self, loss: Tensor, *optimisers: torch.optim.Optimizer, clip: float | None = None) -> None:
         """Move the parameters of optimisers down the gradient of a loss, averaged over the processes.
 
+        Where fp16 overflowed in any gradient, nothing moves, and the next loss is scaled less.
+
         Args:
             loss: of this process's rows, a mean over them.
             clip: the largest norm that all gradients together may have.
         """
-        parameters = [p for optimiser in optimisers for group in optimiser.param_groups for p in group["params"]]
-        for optimiser in optimisers:
-            optimiser.zero_grad()
+        together = _Together(optimisers)
+        together.zero_grad()
         (self._scaler.scale(loss) if self._scaler else loss).backward()
-        self._average_gradients(parameters)
+        self._average_gradients(together.parameters)
         if self._scaler:
-            for optimiser in optimisers:
-                self._scaler.unscale_(optimiser)
+            self._scaler.unscale_(together)
         if clip is not None:
-            nn.utils.clip_grad_norm_(parameters, clip)
-        for optimiser in optimisers:
-            if self._scaler:
-                self._scaler.step(optimiser)
-            else:
-                optimiser.step()
+            nn.utils.clip_grad_norm_(together.parameters, clip)
         if self._scaler:
+            self._scaler.step(together)
             self._scaler.update()
+        else:
+            together.step()
 
     def average(self, values: Mapping[str, float]) -> dict[str, float]:
         """The mean of each number over the processes: the same on all of them, to the last bit."""
@@ -122,6 +120,27 @@ class Devices:
         return mean
 
 
+class _Together:
+    """Optimisers as one, as far as a gradient scaler asks: all of them move, or none.
+
+    One by one, a scaler would hold back only the optimiser whose own gradients overflowed, while clipping by the norm
+    of all has by then spread that overflow to the others.
+    """
+
+    def __init__(self, optimisers: Sequence[torch.optim.Optimizer]) -> None:
+        self._optimisers = optimisers
+        self.param_groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+        self.parameters: list[nn.Parameter] = [each for group in self.param_groups for each in group["params"]]
+
+    def zero_grad(self) -> None:
+        for optimiser in self._optimisers:
+            optimiser.zero_grad()
+
+    def step(self) -> None:
+        for optimiser in self._optimisers:
+            optimiser.step()
+
+
 def open_devices(mixed_precision: str) -> Devices:
     """What `accelerate launch` gave this process, or else this machine's GPU, or else its CPU.
 
@@ -129,13 +148,19 @@ def open_devices(mixed_precision: str) -> Devices:
         mixed_precision: "no", "bf16" or "fp16".
 
     Raises:
-        FerError: fp16 without a GPU.
+        FerError: fp16 without a GPU, or a precision that the device does not compute in.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state()  # another training in this process may have had another precision
-    accelerator = Accelerator(mixed_precision=mixed_precision)
+    try:
+        accelerator = Accelerator(mixed_precision=mixed_precision)
+    except ValueError as error:  # GPUs before Ampere have no bf16
+        raise FerError(
+            f"mixed_precision {mixed_precision}: expected a device that computes in it, found another ({error}); "
+            "set it to no"
+        ) from None
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise FerError("mixed_precision fp16: expected a GPU, found none; set it to bf16 or no")
     return Devices(accelerator)

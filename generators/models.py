@@ -113,13 +113,14 @@ def load_generator(
 
 
 def checkpoint_sha256(checkpoint: Path) -> str:
-    """Identity of what a checkpoint draws: its weights and what was trained how, but not when.
+    """Identity of what a checkpoint draws: its weights and what was trained how, but not when, and not from where.
 
     The tables beside the weights tell the time they were made, so they are left out; the rows that the generator
     saw are in it by the hash that `generator.json` states.
     """
     description = describe_checkpoint(checkpoint)
     timeless = {key: value for key, value in description.items() if key != "manifest_sha256"}
+    timeless["config"] = generator_kind(description["kind"]).config.without_places(description["config"])
     files = sorted(path for path in checkpoint.rglob("*") if path.suffix in (".safetensors", ".json"))
     hashes = {
         path.relative_to(checkpoint).as_posix(): _sha256_weights(path)

@@ -26,7 +26,7 @@ from generators.contract import GeneratorConfig
 from generators.devices import Devices, drawing_device
 from generators.pixels import draw_in_batches, to_float
 from generators.prompts import Prompts
-from generators.stable_diffusion import StableDiffusion
+from generators.stable_diffusion import StableDiffusion, pipeline_sha256
 from generators.weights import (
     average_into,
     decay,
@@ -62,6 +62,14 @@ class LoraGeneratorConfig(GeneratorConfig):
     learning_rate: float = Field(1e-4, gt=0)
     batch_size: int = Field(8, ge=2)
     sampling: LoraSampling = LoraSampling()
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "pipeline_sha256": pipeline_sha256(Path(self.pretrained))}
+
+    @classmethod
+    def without_places(cls, dumped: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in dumped.items() if key != "pretrained"}
+        return {**kept, "sampling": {key: value for key, value in dumped["sampling"].items() if key != "pretrained"}}
 
 
 class Lora:
@@ -154,8 +162,8 @@ class LoraLearner:
     def _encode(self, images: Tensor) -> Tensor:
         """Latents of a batch. A face and its mirror image are encoded once each and kept in half precision."""
         rows = []
-        for image in images:
-            key = hashlib.blake2b(image.cpu().numpy().tobytes(), digest_size=16).digest()
+        for image, pixels in zip(images, images.cpu().numpy(), strict=True):
+            key = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
             if key not in self._latents:
                 self._latents[key] = self._base.encode(image[None]).half().cpu()
             rows.append(self._latents[key])
@@ -197,7 +205,7 @@ class LoraLearner:
         StableDiffusionPipeline.save_lora_weights(
             folder, unet_lora_layers=layers, unet_lora_adapter_metadata=_metadata(unet.peft_config[_AVERAGE])
         )
-        write_json(folder / BASE, {"path": self._config.pretrained, "sha256": self._base.sha256})
+        write_json(folder / BASE, {"sha256": self._base.sha256})
 
 
 def load_lora(folder: Path, config: LoraGeneratorConfig, vocabulary: Vocabulary, sampling: LoraSampling) -> Lora:

@@ -51,7 +51,7 @@ def train_generator(
     """
     learner_of = generator_kind(kind).learner
     selection = select_faces(manifest, config.minimum_per_class)
-    identity = {"kind": kind, "config": config.model_dump(mode="json"), "training_sha256": selection.sha256}
+    identity = {"kind": kind, "config": config.identity(), "training_sha256": selection.sha256}
     devices = open_devices(config.mixed_precision)
     with name_lock(run_dir) if devices.is_main else contextlib.nullcontext():
         if devices.is_main:
@@ -68,7 +68,7 @@ def train_generator(
             with atomic_folder(folder) as partial, os_errors():
                 learner.save(partial)
                 _write_seen(partial / SEEN, selection)
-                write_json(partial / DESCRIPTION, _description(identity, selection, faces, steps))
+                write_json(partial / DESCRIPTION, _description(kind, config, selection, faces, steps))
 
         run = TrainingRun(learner, faces, config, run_dir, devices, publish)
         left_out = sum(selection.left_out.values())
@@ -108,12 +108,16 @@ def _write_seen(path: Path, selection: Selection) -> None:
     )
 
 
-def _description(identity: dict[str, Any], selection: Selection, faces: TrainingFaces, steps: int) -> dict[str, Any]:
-    manifest, config = selection.manifest, identity["config"]
+def _description(
+    kind: str, config: GeneratorConfig, selection: Selection, faces: TrainingFaces, steps: int
+) -> dict[str, Any]:
+    manifest = selection.manifest
     return {
-        **identity,
-        "size_px": config["size_px"],
-        "channels": config["channels"],
+        "kind": kind,
+        "config": config.model_dump(mode="json"),
+        "training_sha256": selection.sha256,
+        "size_px": config.size_px,
+        "channels": config.channels,
         "label_set": manifest.label_set,
         "vocabulary": faces.vocabulary.as_dict(),
         "steps": steps,

@@ -1,7 +1,7 @@
 """What a generator learns from: faces of the training split only, their conditions, and copies that we occluded.
 
-A face whose group, or whose very picture, also lies in validation or test is left out, so that no synthetic face
-can carry a test face into training.
+A face that groups and identical pictures join to validation or test, through whatever rows lie between, is left out,
+so that no synthetic face can carry a test face into training.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from fer_data.expressions import LIGHTS, OCCLUSIONS
 from fer_data.files import sha256_json
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
+from fer_data.tabular.together import same_pictures
 from generators.condition import Vocabulary
 from generators.contract import GeneratorConfig
 
@@ -94,8 +95,7 @@ def select_faces(manifest: Manifest, minimum_per_class: int) -> Selection:
         "synthetic": (frame["origin"] == "synthetic").to_numpy(),
         "without label": frame["label"].isna().to_numpy(),
         "weight or repeat is zero": ((frame["weight"] == 0) | (frame["repeat"] == 0)).to_numpy(),
-        "group or picture is also in val or test": links.crossing_groups(manifest)
-        | links.twins_across(manifest, "train", links.HELD_OUT_SPLITS),
+        "group or picture is also in val or test": _joined_to_held_out(manifest),
     }
     left_out = {}
     for reason, rows in reasons.items():
@@ -130,6 +130,14 @@ def load_faces(selection: Selection, config: GeneratorConfig, reporter: Reporter
     return TrainingFaces(
         torch.from_numpy(np.concatenate([pictures, copies])), torch.from_numpy(encoded), chances, vocabulary
     )
+
+
+def _joined_to_held_out(manifest: Manifest) -> NDArray[np.bool_]:
+    """Rows, bool [N], of the connected components over group_id and picture that reach into validation or test."""
+    own = manifest.table["group_id"].to_numpy()
+    groups = links.joined_groups(own, manifest.table["sample_id"], [same_pictures(manifest)])
+    held_out = manifest.frame["split"].isin(links.HELD_OUT_SPLITS).to_numpy(dtype=bool)
+    return np.isin(groups, groups[held_out])
 
 
 def _require_classes(manifest: Manifest, labels: "pd.Series[Any]", minimum: int, left_out: dict[str, int]) -> None:

@@ -1,7 +1,7 @@
 """The loop of a training: steps until a budget is spent, and all that a killed run needs to go on.
 
 run_dir/state.safetensors   where a killed run goes on
-run_dir/history.json        losses over steps
+run_dir/history.json        mean losses over the steps since the entry before
 run_dir/sheet.png           every class under some conditions, as the generator stands
 run_dir/sheets/<step>.png   the same, as it stood at intervals
 run_dir/snapshot-<percent>/ the generator when that share of the budget was spent
@@ -22,6 +22,7 @@ from fer_data.progress import Stage
 from generators.contract import GeneratorConfig, Learner
 from generators.devices import Devices
 from generators.pixels import to_float
+from generators.seeds import derived_seed
 from generators.sheet import write_sheet
 from generators.training_faces import TrainingFaces
 from generators.weights import read_tensors, write_tensors
@@ -38,7 +39,7 @@ class TrainingRun:
     Attributes:
         steps: taken so far.
         seconds: that they took, over all runs: steps alone count, not sheets, snapshots or what a kill undid.
-        history: mean losses by name, with their step.
+        history: mean losses by name over every 50 steps, with the last of them.
     """
 
     def __init__(
@@ -86,13 +87,13 @@ class TrainingRun:
             told = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
             stage.advance(1 if by_steps else took, told)
         if self._devices.is_main:
-            write_json(self._run_dir / "history.json", self.history)
+            rest = [self._entry()] if self._since_record else []  # fewer steps than other entries stand for
+            write_json(self._run_dir / "history.json", [*self.history, *rest])
             write_sheet(self._run_dir / "sheet.png", self._learner.generator())
 
     def _step(self) -> dict[str, float]:
         pictures, conditions = self._faces.batch(self.steps, self._config)
-        seed = np.random.SeedSequence([self._config.seed, self.steps]).generate_state(1, np.uint64)[0] >> 1
-        random = torch.Generator().manual_seed(int(seed))
+        random = torch.Generator().manual_seed(derived_seed(self._config.seed, self.steps))
         losses = self._learner.step(to_float(pictures), conditions, self.progress(), random)
         if not all(math.isfinite(value) for value in losses.values()):
             raise FerError(
@@ -102,10 +103,15 @@ class TrainingRun:
         self.steps += 1
         self._since_record.append(losses)
         if len(self._since_record) == _RECORD_EVERY:
-            means = {name: float(np.mean([entry[name] for entry in self._since_record])) for name in losses}
-            self.history.append({"step": self.steps, **means})
+            self.history.append(self._entry())
             self._since_record.clear()
         return losses
+
+    def _entry(self) -> dict[str, float]:
+        """The mean of every loss since the last entry of the history."""
+        names = self._since_record[0]
+        means = {name: float(np.mean([losses[name] for losses in self._since_record])) for name in names}
+        return {"step": self.steps, **means}
 
     def _write(self, before: float) -> None:
         """What is due after this step. The state comes last: a run that resumes from it has written the rest."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fer_data.errors import FerError
 from fer_data.plans import Cell, Plan
 from generators.condition import Vocabulary
+from generators.seeds import derived_seed
 
 # Occlusion and light are drawn by the generator as it learnt them, or put on the face that it drew.
 Conditions = Literal["learned", "afterwards"]
@@ -92,7 +93,7 @@ def lay_out(
 
 def face_seed(seed: int, cell: int, index: int) -> int:
     """The seed, 0..2**63 - 1, of face `index` of the plan's cell number `cell`."""
-    return int(np.random.SeedSequence([seed, cell, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return derived_seed(seed, cell, index)
 
 
 def plain(cell: Cell) -> Cell:

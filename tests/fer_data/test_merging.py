@@ -145,6 +145,35 @@ def test_a_plan_takes_the_first_faces_of_each_cell_and_no_more(make, project):
     assert (merged.metadata["plan"]["asked"], merged.metadata["plan"]["manifest"]) == (8, "manifests/real.parquet")
 
 
+def test_a_merge_that_adds_no_synthetic_face_says_why(make, project):
+    real = make("real", [1, 2], ["fear"] * 2)
+    made = synthetic(make, project, facts=[{"occlusion": "mask", "light": "low"}] * 6)
+    nothing = synthetic(make, project, name="dropped", count=0)
+    asked, other = (Plan("basic7", (Cell("fear", "mask", light, 0, 4, 4),)) for light in ("low", "normal"))
+    added = merge([real, made], "manifests/added", plan=asked)
+    assert describe_merge(added.metadata) == []
+    assert describe_merge(merge([real], "manifests/alone").metadata) == []
+    why = "! no synthetic face was added: "
+    elsewhere = merge([real, made], "manifests/elsewhere", plan=other)
+    assert describe_merge(elsewhere.metadata) == [why + "the 6 given are in no cell that the plan asks for"]
+    without = merge([real], "manifests/without", plan=asked)
+    assert describe_merge(without.metadata) == [why + "none was given; the plan asks for 4"]
+    empty = merge([real, nothing], "manifests/empty")
+    assert describe_merge(empty.metadata) == [why + "manifests/dropped.parquet holds no row"]
+    planned = merge([real, nothing], "manifests/planned", plan=asked)
+    assert describe_merge(planned.metadata) == [why + "manifests/dropped.parquet holds no row; the plan asks for 4"]
+
+
+def test_synthetic_faces_that_a_merge_drops_are_told_to_be_missing(make, project):
+    real = make("real", [100, 2], ["anger", "fear"])
+    same = synthetic(make, project, count=1)  # the picture of real/0 under another label
+    merged = merge([real, same], "manifests/both", MergeConfig(conflicts="drop"))
+    assert merged.metadata["counts"]["synthetic"] == 0
+    assert describe_merge(merged.metadata)[-1] == (
+        "! no synthetic face was added: the 1 given were left out for their labels or pictures"
+    )
+
+
 def test_a_generator_that_saw_a_tested_group_is_refused_and_nothing_is_written(make, project):
     train = make("real", [1, 2], ["fear"] * 2)
     tested = make("tested", [2, 3], ["fear"] * 2, split="test")

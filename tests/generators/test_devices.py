@@ -32,11 +32,60 @@ def test_descending_is_what_an_optimiser_does_with_clipped_gradients():
     assert weights[1].tolist() == [1.0]
 
 
+class HalfPrecision:
+    """What an accelerator tells the only process, with the scaler of fp16."""
+
+    device, num_processes, process_index = torch.device("cpu"), 1, 0
+
+    def __init__(self) -> None:
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_where_one_gradient_overflows_no_optimiser_moves(bad, clip):
+    sound, overflown = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    optimisers = [torch.optim.AdamW([sound], lr=0.1), torch.optim.SGD([overflown], lr=0.1)]
+    devices = Devices(HalfPrecision())
+    devices.descend(sound.sum() + (bad * overflown).sum(), *optimisers, clip=clip)
+    assert sound.tolist() == overflown.tolist() == [1, 1]
+    assert devices.state()["scaler.scale"].item() == 512
+
+
+def test_a_scaled_descent_is_a_plain_one():
+    """Clipping sees the gradients as they are, and powers of two scale without rounding."""
+    moved = []
+    for devices in (Devices(), Devices(HalfPrecision())):
+        weights = [torch.nn.Parameter(torch.tensor([3.0, 4.0])), torch.nn.Parameter(torch.tensor([1.0]))]
+        optimisers = [torch.optim.AdamW([weights[0]], lr=0.1), torch.optim.SGD([weights[1]], lr=0.5)]
+        for _ in range(3):
+            devices.descend(weights[0].square().sum() + weights[1].sum(), *optimisers, clip=1.0)
+        moved.append(torch.cat(weights).tolist())
+    assert moved[0] == moved[1]
+
+
+def test_how_losses_are_scaled_survives_a_kill():
+    weight = torch.nn.Parameter(torch.ones(1))
+    first, second = Devices(HalfPrecision()), Devices(HalfPrecision())
+    first.descend(float("inf") * weight.sum(), torch.optim.SGD([weight], lr=0.1))
+    second.load_state(first.state())
+    assert second.state() == first.state() != Devices(HalfPrecision()).state()
+
+
 def test_fp16_needs_a_gpu():
     if torch.cuda.is_available():
         pytest.skip("there is one")
     with pytest.raises(FerError, match="fp16: expected a GPU, found none; set it to bf16 or no"):
         open_devices("fp16")
+
+
+def test_a_device_without_the_precision_is_told(monkeypatch):
+    def refusing(mixed_precision):
+        raise ValueError(f"{mixed_precision} mixed precision requires a supported device.")
+
+    monkeypatch.setattr("accelerate.Accelerator", refusing)
+    with pytest.raises(FerError, match=r"mixed_precision bf16: expected a device .* requires .*; set it to no"):
+        open_devices("bf16")
 
 
 def test_another_precision_may_follow_in_the_same_process():

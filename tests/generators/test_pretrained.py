@@ -183,7 +183,7 @@ def test_the_verb_s_path_trains_saves_and_resumes(training, make, checkpoint, tm
     description = json.loads((checkpoint / "generator.json").read_text())
     assert description["kind"] == "lora" and description["steps"] == 6
     base = json.loads((checkpoint / "base.json").read_text())
-    assert base == {"path": make().pretrained, "sha256": pipeline_sha256(Path(make().pretrained))}
+    assert base == {"sha256": pipeline_sha256(Path(make().pretrained))}
     assert (checkpoint / "pytorch_lora_weights.safetensors").is_file()
     run = checkpoint.parent
     assert (run / "sheet.png").is_file()
@@ -192,6 +192,27 @@ def test_the_verb_s_path_trains_saves_and_resumes(training, make, checkpoint, tm
     shutil.rmtree(again / "checkpoint")  # as a kill after step 6 of 6 left it
     resumed = train_generator("lora", training, make(), again)
     assert checkpoint_sha256(resumed) == checkpoint_sha256(checkpoint)
+
+
+def test_the_same_pipeline_in_another_folder_is_the_same_training(training, make, checkpoint, tmp_path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(make().pretrained, moved)
+    resumed = tmp_path / "resumed"
+    shutil.copytree(checkpoint.parent, resumed)
+    shutil.rmtree(resumed / "checkpoint")
+    there = make(pretrained=str(moved), sampling={"steps": 3, "batch": 2, "pretrained": str(moved)})
+    done = train_generator("lora", training, there, resumed)
+    assert json.loads((done / "generator.json").read_text())["config"]["pretrained"] == str(moved)
+    assert checkpoint_sha256(done) == checkpoint_sha256(checkpoint)
+
+
+def test_another_pipeline_in_the_same_folder_is_another_training(training, make, checkpoint, tmp_path) -> None:
+    folder = write_tiny_pipeline(tmp_path / "tiny", seed=1)
+    with pytest.raises(FerError, match="holds another run: pipeline_sha256 = .* choose another folder"):
+        train_generator("lora", training, make(pretrained=str(folder)), checkpoint.parent)
+    with pytest.raises(FerError, match=r"expected a Stable Diffusion pipeline .* found none"):
+        train_generator("lora", training, make(pretrained=str(tmp_path / "gone")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_diffusers_itself_reloads_the_adapter_and_draws_the_same(checkpoint, make) -> None:

@@ -1,5 +1,6 @@
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -140,6 +141,24 @@ def test_the_history_of_a_run_that_was_interrupted_is_that_of_one_that_was_not(
     assert [entry["step"] for entry in whole] == [3, 6]
     assert {"critic", "drawer"} <= set(whole[0])
     assert parts == whole
+
+
+def test_the_history_ends_with_the_last_steps(training, make_config, tmp_path, monkeypatch):
+    """A run of 6 steps with an entry every 4; one that was killed after its last state tells the same."""
+    monkeypatch.setattr(training_run, "_RECORD_EVERY", 1)
+    train_generator("dcgan", training, make_config("dcgan"), tmp_path / "each")
+    monkeypatch.setattr(training_run, "_RECORD_EVERY", 4)
+    done = train_generator("dcgan", training, make_config("dcgan"), tmp_path / "run")
+    each, entries = (read_json(tmp_path / name / "history.json") for name in ("each", "run"))
+    assert [entry["step"] for entry in entries] == [4, 6]
+    for entry, steps in zip(entries, (each[:4], each[4:]), strict=True):
+        for name in ("critic", "drawer", "certainty"):
+            assert entry[name] == pytest.approx(np.mean([step[name] for step in steps]), rel=1e-12)
+    assert [entry["step"] for entry in read_tensors(tmp_path / "run/state.safetensors")[1]["history"]] == [4]
+    shutil.rmtree(done)
+    (tmp_path / "run/history.json").unlink()
+    train_generator("dcgan", training, make_config("dcgan"), tmp_path / "run")
+    assert read_json(tmp_path / "run/history.json") == entries
 
 
 def test_sheets_and_snapshots_are_kept_on_the_way(kind, training, make_config, tmp_path):
@@ -297,6 +316,29 @@ def test_test_and_validation_faces_never_reach_a_generator(make_manifest, make_c
     forbidden = {pixel_sha256(picture[0]) for picture in manifest.pictures(16, 1, held_out)}
     drawn = torch.cat([faces.batch(step, config)[0] for step in range(40)])
     assert not forbidden & {pixel_sha256(picture[0].numpy()) for picture in drawn}
+
+
+def test_a_face_that_others_join_to_a_held_out_one_is_left_out(make_manifest):
+    """Through pictures and groups in turn, however many of them, whatever else the rows between are."""
+    shared = [np.full((16, 16), 200 + shade, np.uint8) for shade in range(4)]
+    joined = [
+        {"label": "fear", "split": "train", "image": shared[0], "group": 900},  # the picture of the next,
+        {"label": "fear", "split": "train", "image": shared[0], "group": 901},  # whose group reaches into test
+        {"label": "fear", "split": "test", "group": 901},
+        {"label": "fear", "split": "train", "group": 902},  # the group of the next, whose picture lies in val
+        {"label": "fear", "split": "train", "image": shared[1], "group": 902},
+        {"label": "fear", "split": "val", "image": shared[1], "group": 903},
+        {"label": "fear", "split": "train", "group": 904},  # the group of a row without a split and label,
+        {"label": None, "split": None, "image": shared[2], "group": 904},  # whose picture is the next one's,
+        {"label": "fear", "split": "train", "image": shared[2], "group": 905},  # whose group reaches into test
+        {"label": "fear", "split": "test", "group": 905},
+    ]
+    apart = [{"label": "fear", "split": "train", "image": shared[3], "group": group} for group in (906, 907)]
+    plain = [{"label": label, "split": "train"} for label in BASIC7]
+    manifest = make_manifest("joined", joined + apart + plain)
+    selection = select_faces(manifest, 1)
+    assert np.flatnonzero(selection.rows).tolist() == list(range(len(joined), len(manifest)))
+    assert selection.left_out["group or picture is also in val or test"] == 6
 
 
 def test_synthetic_and_weightless_rows_are_left_out(make_manifest):
