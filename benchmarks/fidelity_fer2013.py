@@ -4,19 +4,22 @@
         --diffusion runs/diffusion --dcgan runs/dcgan [--sampling '{steps: 10}'] [--held-out test]
         [--faces 400] [--minutes 100] [--quick] [--out docs/results/fidelity_fer2013.jsonl]
 
-Run in the project of the generators' training manifest. Three sources fill the same plan, disgust and fear, lit as
-the training faces of the label are: diffusion
-and DCGAN from noise, and re-expression (diffusion from training faces of other labels). Drawn faces and those that
-screening kept are measured by the judge that neither steered nor screened. Drawn and kept faces of a source are
-compared at equal counts. Learning curves come from the snapshots in the run folders. What was filled stays in
-manifests/fidelity/ and is not drawn again, whatever the options are then: move the folder away to draw anew.
+Run in the project of the generators' training manifest. Of each run its checkpoint is measured, or the latest snapshot.
 
-Where a real figure stands beside (`peer`), it is that of real faces of the held-out split, without twins elsewhere.
---quick fills plans of its own, in manifests/fidelity-quick/.
+- Three sources fill the same plan, disgust and fear, lit as the training faces of the label are: diffusion and DCGAN
+  from noise, and re-expression (diffusion from training faces of other labels). What was drawn and what screening kept
+  of it is measured by the judge that neither steered nor screened, at equal counts.
+- Under every occlusion and light: yield, and what the judges see.
+- Learning curves: unscreened faces of every label from every snapshot, over the minutes of training.
+- The same of all three sources at equal training time, the shorter of both runs.
+
+`peer` is what real faces of the held-out split get in the same place, without twins elsewhere; of KID that is the
+floor, real training against real held-out faces. What was drawn stays in manifests/fidelity/ under a name that tells
+checkpoint, settings and count apart: another call draws only what is new. A classifier trained on synthetic faces
+alone is `fer experiment experiments/usefulness`. --quick: few faces, first and last snapshot, no conditions.
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +27,18 @@ from typing import Any
 
 import numpy as np
 import yaml
-from measuring import figure, keep, tell
+from fidelity_lines import RARE, beside, best_coverage, group_of, source_lines, yield_line
+from measuring import keep, tell
+from training_stages import Stage, by_minute, stages
 
 from experiments.fill_plan import FillConfig, fill_plan
 from experiments.filled import Filled
+from experiments.guides import classifier_sha256
 from experiments.judges import Judges, load_judges
 from fer_data import manifest as manifests
 from fer_data.configuration import build
 from fer_data.expressions import LIGHTS, OCCLUSIONS
-from fer_data.files import read_json
-from fer_data.intervals import wilson
+from fer_data.files import sha256_json
 from fer_data.manifest import Manifest
 from fer_data.plans import Cell, Plan
 from fer_data.progress import Terminal
@@ -45,54 +50,72 @@ from generators.fidelity import (
     read_reference,
     write_fidelity,
 )
-from generators.models import DESCRIPTION, describe_checkpoint
+from generators.fidelity.faces import picture_size
+from generators.models import checkpoint_sha256, describe_checkpoint
 from generators.sampling import GenerateConfig, generate
 
-BENCH = "fidelity_fer2013"
-RARE = ("disgust", "fear")
 SOURCES = ("diffusion", "re_expression", "dcgan")
-FOLDER, QUICK_FOLDER = Path("manifests/fidelity"), Path("manifests/fidelity-quick")
-CURVE_FACES = 64  # of each label, at each point of a learning curve
+FOLDER = Path("manifests/fidelity")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is drawn.
+
+    Attributes:
+        faces: to keep of each rare label.
+        under_condition: to keep of each rare label under each condition.
+        curve: drawn of each label, at each point of a learning curve.
+        fewest: faces on a side of which distances are told.
+        budget_faces: drawn at most for each face to keep.
+    """
+
+    faces: int
+    under_condition: int
+    curve: int
+    fewest: int = 30
+    budget_faces: int = 20
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every part of the benchmark needs; what is filled lies in `folder`."""
+    """What every part of the benchmark needs; what is drawn lies in `FOLDER`."""
 
-    folder: Path
     training: Manifest
     judges: Path
     loaded: Judges
     reference: Reference
-    runs: Mapping[str, Path]
+    stages: Mapping[str, Sequence[Stage]]
     sampling: Mapping[str, Any]
-    fill: Mapping[str, Any]
+    sizes: Sizes
+    minutes: float | None
 
-    def lit_cells(self, label: str, count: int) -> list[Cell]:
-        """Faces of a label, in the lights that are measured on its training faces."""
-        faces = self.reference.training
-        known = [light for light in faces.lights[faces.labels == label] if light is not None]
-        lights, shares = np.unique(known, return_counts=True)
-        counts = np.diff(np.round(np.cumsum(np.r_[0, shares]) * count / shares.sum())).astype(int)
-        return [
-            _cell(label, None, str(light), int(asked)) for light, asked in zip(lights, counts, strict=True) if asked
-        ]
+    def stages_of(self, source: str) -> list[Stage]:
+        """The stages of the run that a source draws with."""
+        return list(self.stages["dcgan" if source == "dcgan" else "diffusion"])
 
-    def options(self, source: str) -> dict[str, Any]:
-        """Drawing of a source, as `GenerateConfig` takes it."""
-        if source == "dcgan":
-            return {}
-        return {"sampling": dict(self.sampling), "source": "faces" if source == "re_expression" else "noise"}
-
-    def fill_plan(self, name: str, source: str, cells: Sequence[Cell]) -> Filled:
-        """The plan filled by a source; what an earlier call filled is read."""
-        out = FOLDER / f"{name}.parquet"
-        run = self.runs["dcgan" if source == "dcgan" else "diffusion"]
-        config = build(FillConfig, {**self.fill, "generate": self.options(source)}, "benchmark")
+    def fill(self, name: str, source: str, cells: Sequence[Cell]) -> Filled:
+        """The plan filled by a source as it stands; what an earlier call filled is read."""
+        checkpoint = self.stages_of(source)[-1].checkpoint
+        budget = {"minutes": self.minutes, "budget_faces": self.sizes.budget_faces}
+        config = build(FillConfig, {**budget, "generate": self._options(source)}, "benchmark")
+        judges = [classifier_sha256(self.judges / role) for role in ("screening", "guide")]
+        out = self._place(name, checkpoint, cells, {"fill": config.model_dump(mode="json"), "judges": judges})
         plan = Plan(self.training.label_set, tuple(cells))
-        return fill_plan(plan, [run / "checkpoint"], self.training, self.judges, out, config, Terminal())
+        return fill_plan(plan, [checkpoint], self.training, self.judges, out, config, Terminal())
 
-    def measure(self, drawn: Manifest, kept: Manifest | None) -> dict[str, Any]:
+    def draw(self, source: str, stage: Stage) -> Manifest:
+        """Unscreened faces of every label, lit as training faces are; what an earlier call drew is read."""
+        cells = [cell for label in self.training.labels for cell in lit_cells(self.reference, label, self.sizes.curve)]
+        config = build(GenerateConfig, self._options(source), "benchmark")
+        asked = {"generate": config.model_dump(mode="json")}
+        out = self._place(f"curve-{source}-{stage.steps}", stage.checkpoint, cells, asked)
+        if out.is_file():
+            return manifests.read(out)
+        plan = Plan(self.training.label_set, tuple(cells))
+        return generate(plan, [stage.checkpoint], out, config, Terminal(), training=self.training)
+
+    def measure(self, drawn: Manifest, kept: Manifest | None = None) -> dict[str, Any]:
         """Fidelity, kept beside the drawn faces."""
         measured = measure_fidelity(
             drawn,
@@ -107,6 +130,22 @@ class Bench:
         write_fidelity(fidelity_path(drawn.path), measured, replace=True)
         return measured
 
+    def _options(self, source: str) -> dict[str, Any]:
+        """Drawing of a source, as `GenerateConfig` takes it."""
+        if source == "dcgan":
+            return {}
+        return {"sampling": dict(self.sampling), "source": "faces" if source == "re_expression" else "noise"}
+
+    def _place(self, name: str, checkpoint: Path, cells: Sequence[Cell], asked: Mapping[str, Any]) -> Path:
+        """Where faces lie that were drawn so: another checkpoint, setting or count has another place."""
+        decisive = {
+            "checkpoint": checkpoint_sha256(checkpoint),
+            "training": self.training.sha256,
+            "cells": [[*cell.key, cell.count] for cell in cells],
+            **asked,
+        }
+        return FOLDER / f"{name}-{sha256_json(decisive)[:8]}.parquet"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,163 +157,111 @@ def main() -> None:
     parser.add_argument("--held-out", default="test", choices=("val", "test"), help="whose faces are the reference")
     parser.add_argument("--faces", type=int, default=400, help="faces to keep of each rare label")
     parser.add_argument("--minutes", type=float, help="no round of a plan starts later than this")
-    parser.add_argument("--quick", action="store_true", help="24 faces a label, no conditions, no learning curves")
+    parser.add_argument("--quick", action="store_true", help="24 faces a label, no conditions, short learning curves")
     parser.add_argument("--out", type=Path, help="also write the lines to this file")
     given = parser.parse_args()
     bench = _open(given)
-    faces = 24 if given.quick else given.faces
     lines: list[str] = []
-    for source in SOURCES:
-        filled = bench.fill_plan(source, source, [cell for label in RARE for cell in bench.lit_cells(label, faces)])
-        for line in source_figures(source, filled, bench.measure(filled.drawn, filled.kept)):
-            tell(lines, line)
-    if not given.quick:
-        for line in [*condition_figures(bench, faces // 8), *curve_figures(bench)]:
-            tell(lines, line)
+    for line in _figures(bench, quick=given.quick):
+        tell(lines, line)
     keep(lines, given.out)
 
 
-def source_figures(source: str, filled: Filled, measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Per rare label: yield, agreement, coverage, distances and copies, before and after screening."""
-    for cell in filled.cells:
-        yield _yield(cell, {"source": source, **{key: cell[key] for key in ("label", "light", "dropped")}})
-    for label in ("all", *RARE):
-        drawn, kept = (_group(measured[part], label) for part in ("groups", "kept"))
-        more = {"source": source, "label": label}
-        for which, group in (("drawn", drawn), ("kept", kept)):
-            yield _agreement(group, which, more)
-            for space in group["features"]:
-                for name, unit in (("kid", "MMD²"), ("frechet_infinity", "FD∞"), ("coverage", "share of real")):
-                    least = drawn["features"][space][name]["value"] if which == "kept" else None
-                    yield _feature(group, space, name, unit, {**more, "faces": which}, least)
-            for name, measure in group["copies"].items():
-                yield _copies(measure, name, {**more, "faces": which})
-            for space, memory in group["memorisation"].items():
-                measure = memory["nearer_training"]
-                yield _beside(measure, f"nearer_training_{space}", "AUROC", {**more, "faces": which})
+def _figures(bench: Bench, *, quick: bool) -> Iterator[dict[str, Any]]:
+    yield from source_figures(bench)
+    if not quick:
+        yield from condition_figures(bench)
+    yield from curve_figures(bench, [0, -1] if quick else None)
+    yield from equal_time_figures(bench)
 
 
-def condition_figures(bench: Bench, faces: int) -> Iterator[dict[str, Any]]:
+def source_figures(bench: Bench) -> Iterator[dict[str, Any]]:
+    """The plan of rare labels, filled by each source."""
+    cells = [cell for label in RARE for cell in lit_cells(bench.reference, label, bench.sizes.faces)]
+    lines = []
+    for source in SOURCES:
+        filled = bench.fill(source, source, cells)
+        more = {"source": source, **bench.stages_of(source)[-1].as_dict()}
+        for line in source_lines(filled.cells, bench.measure(filled.drawn, filled.kept), more):
+            lines.append(line)
+            yield line
+    yield from best_coverage(lines)
+
+
+def condition_figures(bench: Bench) -> Iterator[dict[str, Any]]:
     """Rare labels under every occlusion and light: does a judge of conditions see them, and how many pass."""
-    described = describe_checkpoint(bench.runs["diffusion"] / "checkpoint")["vocabulary"]
-    asked = [(word, None) for word in OCCLUSIONS if word in described["occlusion"]]
-    asked += [(None, word) for word in LIGHTS if word in described["light"]]
-    cells = [_cell(label, *pair, faces) for label in RARE for pair in asked]
-    filled = bench.fill_plan("conditions", "diffusion", cells)
-    measured = bench.measure(filled.drawn, None)
+    stage = bench.stages["diffusion"][-1]
+    known = describe_checkpoint(stage.checkpoint)["vocabulary"]
+    asked = [(word, None) for word in OCCLUSIONS if word in known["occlusion"]]
+    asked += [(None, word) for word in LIGHTS if word in known["light"]]
+    cells = [_cell(label, *pair, bench.sizes.under_condition) for label in RARE for pair in asked]
+    filled = bench.fill("conditions", "diffusion", cells)
+    measured = bench.measure(filled.drawn, filled.kept)
+    more = {"source": "diffusion", **stage.as_dict()}
     for cell in filled.cells:
-        more = {key: cell[key] for key in ("label", "occlusion", "light", "dropped")}
-        yield _yield(cell, {"source": "conditions", **more})
-    for group in measured["groups"]:
-        if group["level"] != "condition":
-            continue
-        more = {"source": "conditions", "occlusion": group["occlusion"], "light": group["light"]}
-        for name in ("agreement", "occlusion_agreement", "light_agreement"):
-            if group[name]["value"] is not None:
-                yield _beside(group[name], name, "share", more)
+        yield yield_line(cell, {**more, **{key: cell[key] for key in ("label", "occlusion", "light")}})
+    for part, which in (("groups", "drawn"), ("kept", "kept")):
+        for group in measured[part]:
+            if group["level"] != "condition":
+                continue
+            told = {**more, "faces": which, **{key: group[key] for key in ("occlusion", "light")}}
+            for name in ("agreement", "occlusion_agreement", "light_agreement"):
+                if group[name]["value"] is not None:
+                    yield beside(group[name], name, "share", told)
 
 
-def curve_figures(bench: Bench) -> Iterator[dict[str, Any]]:
-    """Distance and agreement of unscreened faces of every label, over the training."""
-    for kind, run in bench.runs.items():
-        history = {entry["step"]: entry for entry in read_json(run / "history.json")}
-        for checkpoint in [*sorted(run.glob("snapshot-*")), run / "checkpoint"]:
-            steps = json.loads((checkpoint / DESCRIPTION).read_text())["steps"]
-            out = bench.folder / f"curve-{kind}-{steps}.parquet"
-            if not out.is_file():
-                labels = bench.training.labels
-                cells = tuple(cell for label in labels for cell in bench.lit_cells(label, CURVE_FACES))
-                config = build(GenerateConfig, bench.options(kind), "benchmark")
-                generate(Plan(bench.training.label_set, cells), [checkpoint], out, config, Terminal())
-            everything = _group(bench.measure(manifests.read(out), None)["groups"], "all")
-            batch = describe_checkpoint(checkpoint)["config"]["batch_size"]
-            more = {"source": kind, "steps": steps, "training_faces": steps * batch, "loss": history.get(steps)}
-            yield _beside(everything["agreement"], "curve_agreement", "share", more)
-            for space, measures in everything["features"].items():
-                yield _beside(measures["kid"], f"curve_kid_{space}", "MMD²", more, digits=5)
+def curve_figures(bench: Bench, places: Sequence[int] | None) -> Iterator[dict[str, Any]]:
+    """Distance and agreement of unscreened faces over the minutes of training.
+
+    Args:
+        places: of the stages of a run that are measured; None for all.
+    """
+    for source, found in bench.stages.items():
+        for stage in found if places is None else [found[place] for place in dict.fromkeys(places)]:
+            more = {"source": source, **stage.as_dict(), "losses": stage.losses}
+            yield from _unscreened("curve", bench.measure(bench.draw(source, stage)), more)
+
+
+def equal_time_figures(bench: Bench) -> Iterator[dict[str, Any]]:
+    """The three sources, unscreened, after as many minutes of training as the shorter of both runs has had."""
+    minutes = min(found[-1].minutes for found in bench.stages.values())
+    for source in SOURCES:
+        stage = by_minute(bench.stages_of(source), minutes)
+        more = {"source": source, **stage.as_dict()}
+        yield from _unscreened("equal_time", bench.measure(bench.draw(source, stage)), more)
+
+
+def _unscreened(prefix: str, measured: Mapping[str, Any], more: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for label in ("all", *RARE):
+        group, told = group_of(measured["groups"], label), {**more, "label": label, "faces": "drawn"}
+        yield beside(group["agreement"], f"{prefix}_agreement", "share", told)
+        for space, measures in group["features"].items():
+            yield beside(measures["kid"], f"{prefix}_kid_{space}", "MMD²", told, digits=5)
+
+
+def lit_cells(reference: Reference, label: str, count: int) -> list[Cell]:
+    """Faces of a label, in the lights that are measured on its training faces."""
+    faces = reference.training
+    known = [light for light in faces.lights[faces.labels == label] if light is not None]
+    lights, shares = np.unique(known, return_counts=True)
+    counts = np.diff(np.round(np.cumsum(np.r_[0, shares]) * count / shares.sum())).astype(int)
+    return [_cell(label, None, str(light), int(asked)) for light, asked in zip(lights, counts, strict=True) if asked]
 
 
 def _open(given: argparse.Namespace) -> Bench:
     training, loaded = manifests.read(given.training), load_judges(given.judges)
-    config = FidelityConfig(held_out=given.held_out)
+    sizes = Sizes(24, 0, 12, 20, 4) if given.quick else Sizes(given.faces, given.faces // 8, 64)
+    runs = {"diffusion": stages(given.diffusion), "dcgan": stages(given.dcgan)}
+    sides = [describe_checkpoint(found[-1].checkpoint)["size_px"] for found in runs.values()]
+    config = FidelityConfig(held_out=given.held_out, fewest=sizes.fewest, size_px=min(*sides, picture_size(training)))
     reference = read_reference(training, loaded.measuring, config, Terminal(), condition_judge=loaded.conditions)
-    folder = QUICK_FOLDER if given.quick else FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    runs = {"diffusion": given.diffusion, "dcgan": given.dcgan}
-    fill = {"minutes": given.minutes, "budget_faces": 4 if given.quick else 20}
-    return Bench(folder, training, given.judges, loaded, reference, runs, yaml.safe_load(given.sampling), fill)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    sampling = yaml.safe_load(given.sampling)
+    return Bench(training, given.judges, loaded, reference, runs, sampling, sizes, given.minutes)
 
 
 def _cell(label: str, occlusion: str | None, light: str | None, count: int) -> Cell:
     return Cell(label, occlusion, light, 0, count, count)
-
-
-def _group(groups: Sequence[Mapping[str, Any]], label: str) -> Mapping[str, Any]:
-    """The group of all faces, or of one label."""
-    wanted = ("all", None) if label == "all" else ("label", label)
-    return next(group for group in groups if (group["level"], group["label"]) == wanted)
-
-
-def _yield(cell: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The share of a cell's faces that screening passed, with Wilson's interval; null where none was drawn."""
-    if not cell["made"]:
-        return _beside({"value": None, "reason": "no face was drawn"}, "yield", "share passed", more)
-    low, high = wilson(round(cell["yield"] * cell["made"]), cell["made"])
-    measure = {"value": cell["yield"], "low": float(low), "high": float(high), "count": cell["made"]}
-    return _beside(measure, "yield", "share passed", more)
-
-
-def _agreement(group: Mapping[str, Any], which: str, more: Mapping[str, Any]) -> dict[str, Any]:
-    measure = group["agreement"]
-    rare = which == "kept" and group["label"] in RARE
-    real = (measure["real"] or {}).get("value")
-    reached = measure["value"] >= 1.5 * real if rare and real is not None and measure["value"] is not None else None
-    target = "screened at least 1.5 times that of real faces" if rare else None
-    return _beside(measure, "agreement", "share", {**more, "faces": which, "target": target, "reached": reached})
-
-
-def _feature(
-    group: Mapping[str, Any], space: str, name: str, unit: str, more: Mapping[str, Any], least: float | None
-) -> dict[str, Any]:
-    """A distance or coverage; kept faces shall cover no less than drawn ones, and the best source at least 0.7."""
-    measure = group["features"][space][name]
-    told = {}
-    if name == "coverage" and space == "judge" and group["label"] in RARE and measure["value"] is not None:
-        told = {"target": "the best source 0.7", "reached": measure["value"] >= 0.7}
-        if least is not None:
-            told = {"target": "0.7, and not below the unscreened", "reached": measure["value"] >= max(0.7, least)}
-        told["expected"] = measure["expected"]
-    return _beside(measure, f"{name}_{space}", unit, {**more, **told}, digits=5)
-
-
-def _copies(measure: Mapping[str, Any], name: str, more: Mapping[str, Any]) -> dict[str, Any]:
-    factor = {"drawn": 2, "kept": 1}[more["faces"]]
-    real = (measure["real"] or {}).get("value")
-    told = {}
-    if name == "flagged" and real is not None and measure["value"] is not None:
-        told = {"target": f"at most {factor} × real versus real", "reached": measure["value"] <= factor * real}
-    return _beside(measure, f"copies_{name}", "share", {**more, **told}, digits=4)
-
-
-def _beside(
-    measure: Mapping[str, Any], name: str, unit: str, more: Mapping[str, Any], digits: int = 3
-) -> dict[str, Any]:
-    """A measure of `generators.fidelity` as a figure, with that of real faces as its peer; null says why."""
-    real = measure.get("real") or {}
-    value = measure["value"]
-    peer = {"peer": "real held-out faces", "peer_values": [real["value"]]} if real.get("value") is not None else {}
-    told = dict(more)
-    if value is None:
-        return {
-            **figure(BENCH, name, [0.0], unit, n=0, **peer, **told),
-            "value": None,
-            "interval": None,
-            "reason": measure["reason"],
-        }
-    line = figure(BENCH, name, [value], unit, n=measure["count"], digits=digits, **peer, **told)
-    interval = [measure["low"], measure["high"]] if measure["low"] is not None else None
-    beside = [real["low"], real["high"]] if real.get("low") is not None else None
-    return {**line, "interval": interval, "peer_interval": beside}
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
 """Tells how a face is covered and lit: a judge of the conditions that generated faces claim.
 
 It learns from real validation faces, which no generator sees, that `fer_data.conditions` covered and relit, and from
-how these faces were lit already; the other half of them tests it. It looks at pixels alone, so it may contradict the
-code that covers and relights.
+how these faces were lit already; the other half of them tests it, and chooses nothing: the last step is taken. It looks
+at pixels alone, so it may contradict the code that covers and relights.
 
-    conditions.json       what it was made of, and how often it is right, per word
+    conditions.json       what it was made of, and how often it is right, per word; written last
+    faces.parquet         sample_id, part: "train" (it learnt from this face) or "test"
     checkpoint/, …        a classifier of the pairs (occlusion, light), see classifier/checkpoints.py
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -22,6 +25,7 @@ from classifier.metrics import agreement, confusion
 from classifier.prediction import Classifier, load_classifier
 from classifier.recipe import TrainConfig
 from classifier.training import train
+from fer_data import tables
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import LIGHTS, OCCLUSIONS
@@ -29,6 +33,7 @@ from fer_data.files import read_json, write_json
 from fer_data.links import joined_groups
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
+from fer_data.project import relative
 from fer_data.tables import code_version
 from fer_data.tabular.dealing import deal
 from fer_data.tabular.together import same_pictures
@@ -37,6 +42,8 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.bool_]
 
 DESCRIPTION = "conditions.json"
+FACES = "faces.parquet"
+KIND = "condition_faces"
 
 
 class ConditionTraining(TrainConfig):
@@ -60,6 +67,9 @@ class ConditionJudgeConfig(Configuration):
 class ConditionJudge:
     """A trained judge of conditions.
 
+    Args:
+        folder: where its files lie.
+
     Attributes:
         occlusions, lights: its words, in the order of its probabilities.
         description: what it was made of and how often it is right, as in `conditions.json`.
@@ -68,9 +78,26 @@ class ConditionJudge:
     occlusions: Sequence[str] = OCCLUSIONS
     lights: Sequence[str] = LIGHTS
 
-    def __init__(self, classifier: Classifier, description: Mapping[str, Any]) -> None:
+    def __init__(self, classifier: Classifier, description: Mapping[str, Any], folder: Path) -> None:
         self.description = description
-        self._classifier = classifier
+        self._classifier, self._folder = classifier, folder
+
+    @cached_property
+    def learnt_from(self) -> frozenset[str]:
+        """sample_ids of the real faces that it learnt from.
+
+        Raises:
+            FerError: nothing in its folder tells.
+        """
+        path = self._folder / FACES
+        if not path.is_file():
+            raise FerError(
+                f"{self._folder}: expected {FACES}, which tells from which faces the judge of conditions learnt, found "
+                "none; run the same fer judges again, which adds it"
+            )
+        table, _ = tables.read_table(path, kind=KIND)
+        frame = table.to_pandas()
+        return frozenset(frame["sample_id"][frame["part"] == "train"])
 
     def probabilities(self, images: NDArray[np.uint8]) -> dict[str, Floats]:
         """Probabilities of the words, "occlusion" float32 [N, 7] and "light" float32 [N, 4]; rows sum to 1.
@@ -95,7 +122,7 @@ def load_condition_judge(folder: Path) -> ConditionJudge:
             f"{folder}: expected a judge of {len(PAIRS)} pairs of occlusion and light, found a classifier of "
             f"{len(classifier.labels)} other labels; train the judges again"
         )
-    return ConditionJudge(classifier, description)
+    return ConditionJudge(classifier, description, folder)
 
 
 def train_condition_judge(
@@ -108,6 +135,8 @@ def train_condition_judge(
 ) -> ConditionJudge:
     """Train and test a judge of conditions on a manifest's validation faces, or open the one that is there.
 
+    A trained one that does not tell which faces it learnt from is not trained again, but tells it then.
+
     Args:
         folder: of this judge; a killed training goes on in it.
         replace: throw away another judge that lies there.
@@ -117,7 +146,8 @@ def train_condition_judge(
             judge in `folder`.
     """
     identity = {"manifest_sha256": manifest.sha256, "configuration": config.model_dump(mode="json")}
-    if (folder / DESCRIPTION).is_file() and identity.items() <= read_json(folder / DESCRIPTION).items():
+    finished = (folder / DESCRIPTION).is_file() and (folder / FACES).is_file()
+    if finished and identity.items() <= read_json(folder / DESCRIPTION).items():
         return load_condition_judge(folder)
     halves = halve(manifest, config)
     recipe = config.train.model_copy(update={"allow_empty_classes": True})  # a few faces show few of the pairs
@@ -138,6 +168,7 @@ def train_condition_judge(
     title = "training the judge of conditions"
     labelled = learnt.paired()
     train(labelled, None, PAIRS, recipe, folder, reporter, title=title, trained_on=trained_on, replace=replace)
+    _write_faces(manifest, halves, folder / FACES)
     description = {
         "kind": "condition_judge",
         **identity,
@@ -145,7 +176,7 @@ def train_condition_judge(
         "occlusions": OCCLUSIONS,
         "lights": LIGHTS,
         "faces": faces,
-        "held_out": score_conditions(ConditionJudge(load_classifier(folder), {}), tested),
+        "held_out": score_conditions(ConditionJudge(load_classifier(folder), {}, folder), tested),
     }
     write_json(folder / DESCRIPTION, description)
     return load_condition_judge(folder)
@@ -187,3 +218,12 @@ def score_conditions(judge: ConditionJudge, faces: ConditionFaces) -> dict[str, 
         "natural_light": (faces.lights[known & ~faces.relit], judged["light"][known & ~faces.relit], LIGHTS),
     }
     return {name: agreement(confusion(truth, seen, len(words)), words) for name, (truth, seen, words) in looks.items()}
+
+
+def _write_faces(manifest: Manifest, halves: tuple[Rows, Rows], path: Path) -> None:
+    """Write which faces the judge learnt from and which tested it."""
+    names = [manifest.frame["sample_id"][rows].tolist() for rows in halves]
+    part = ["train"] * len(names[0]) + ["test"] * len(names[1])
+    parents = {relative(manifest.path, manifest.root): manifest.sha256}
+    table = pa.table({"sample_id": names[0] + names[1], "part": part})
+    tables.write_table(path, table, tables.provenance(KIND, "fer judges", parents=parents), replace=True)

@@ -107,7 +107,8 @@ def _require_classes(manifest: Manifest, of_row: NDArray[np.int8], fewest: int) 
             if count < fewest:
                 raise FerError(
                     f"{manifest.path}: expected at least {fewest} training faces of {label} for the {role} judge, "
-                    f"found {count}; add faces of this class, give this judge a larger share, or lower fewest"
+                    f"found {count}; add faces of this class, give this judge a larger share, or lower fewest "
+                    "(--config judges-tiny does, for a trial)"
                 )
 
 

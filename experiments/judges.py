@@ -172,6 +172,8 @@ def train_judges(
     identity = {"manifest_sha256": manifest.sha256, "configuration": config.model_dump(mode="json")}
     if (folder / DESCRIPTION).is_file():
         if identity.items() <= read_json(folder / DESCRIPTION).items():
+            if config.conditions is not None:  # opens it; adds what it learnt from where that is missing
+                train_condition_judge(manifest, config.conditions, folder / CONDITIONS, reporter)
             return load_judges(folder)
         if not replace:
             raise FerError(

@@ -49,6 +49,18 @@ def test_judges_are_trained_and_told_by_class(fer, drawn, project):
     assert code == 1 and error.count("\n") == 1 and "choose another --out or add --replace" in error
 
 
+def test_a_few_hundred_faces_are_refused_in_one_sentence_that_names_the_preset_for_them(fer, drawn):
+    code, _, error = fer("judges", drawn, "--dry-run")
+    assert code == 1 and error.count("\n") == 1
+    assert "expected at least 20 training faces of" in error and "--config judges-tiny" in error
+    code, out, error = fer("import", "procedural", "--count", 800, "--seed", 1, "--out", "manifests/eight-hundred")
+    code, out, error = fer("judges", "manifests/eight-hundred", "--config", "judges-tiny", "--dry-run")
+    assert code == 0 and "nothing was done" in out, error
+    few = ["--config", "judges-tiny", "--set", "fewest=2", "--dry-run"]
+    code, _, error = fer("judges", "manifests/eight-hundred", *few)
+    assert code == 1 and "at least 2 training faces of disgust for the guide judge, found 1" in error
+
+
 def test_a_dry_run_checks_and_does_nothing(fer, drawn, project):
     before = sorted(project.rglob("*"))
     code, out, error = fer("judges", drawn, *SETTINGS, "--dry-run")

@@ -5,11 +5,14 @@
     kind            "fidelity"
     synthetic       {"path", "sha256", "count"}; kept_faces likewise or null; real the same with "training", "held_out"
     held_out        the split whose real faces stand in for synthetic ones in every `real` below: "val" or "test"
+    size_px         the side that all pictures were brought to
     configuration   the resolved FidelityConfig
     features        space → {"width"}: "judge", "gradients" (histograms of the picture's edges) and one per embedding;
                     what KID, coverage and the like are measured in
     copy_detector   {"threshold", "calibrated_on", "left_out"}: similarity of details from which a face is flagged; real
                     faces it was calibrated on; held-out faces left out as near duplicates of training faces
+    condition_judge {"left_out"}: held-out faces of which its agreement is not told, since it learnt from them or
+                    others of their group; null where none was asked
     groups          one entry per group of the synthetic faces, in this order: all, each label, each (occlusion, light)
                     and each (label, occlusion, light) that occurs
     kept            null, or entries of the same groups over the faces that screening kept
@@ -34,8 +37,10 @@ A group is
 
 a measure is {"value", "low", "high", "count", "real"}: a 95 % interval, the faces it rests on, and the same four of
 real held-out faces (null where there are none; with "altered": true where too few show a condition, so that the
-judge saw others that were occluded or relit for it). What cannot be measured is {"value": null, "reason": "…"}; low and
-high are null where an interval has no meaning, and of "subset_kid" hold 95 % of the subsets. Nothing is ever NaN.
+judge saw others that were occluded or relit for it). Where a figure depends on the number of faces, both rest on
+equally many; where fewer real ones are held out, Fréchet distances take no more of either, and nothing stands beside
+recall and coverage. What cannot be measured is {"value": null, "reason": "…"}; low and high are null where an interval
+has no meaning, and of "subset_kid" hold 95 % of the subsets. Nothing is ever NaN.
 """
 
 from generators.fidelity.agreement import Agreement, ConditionJudge, label_agreement

@@ -1,6 +1,6 @@
 """Do judges see what was asked for: the expression, and the occlusion and light that a face claims?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,11 @@ class ConditionJudge(Protocol):
 
     Attributes:
         occlusions, lights: the words that it knows, in the order of its probabilities.
+        learnt_from: sample_ids of the real faces that it learnt from; what it says of these measures nothing.
     """
+
+    @property
+    def learnt_from(self) -> Collection[str]: ...
 
     @property
     def occlusions(self) -> Sequence[str]: ...

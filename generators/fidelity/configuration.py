@@ -13,7 +13,9 @@ class FidelityConfig(Configuration):
     """How fidelity is measured."""
 
     held_out: Literal["val", "test"] = "val"  # whose real faces stand in for synthetic ones, as the reference
-    size_px: Annotated[int, Field(ge=16)] = 48  # pictures are brought to this size for the judge and the embeddings
+    # Pictures are brought to this size for judges and embeddings; null: what was drawn or what real faces are stored
+    # at, whichever is smaller.
+    size_px: Annotated[int, Field(ge=16)] | None = None
     faces: Annotated[int, Field(ge=10)] = 2000  # at most so many of each side are compared in a group
     fewest: Annotated[int, Field(ge=10)] = 30  # groups with fewer faces on a side get no distances
     k: Count = 5  # nearest neighbours of precision, recall, density and coverage

@@ -1,7 +1,7 @@
 """Distances between two sets of faces in a feature space: kernel distances (KID) and Fréchet distances (FD).
 
-KID is unbiased and so can be compared between classes of any size, and may be negative. FD is biased upwards by as
-much as a few hundred faces' worth; its extrapolation to infinitely many is what may be compared.
+KID is unbiased and so can be compared between classes of any size, and may be negative. FD is biased upwards, the more
+the fewer the faces: it compares at equal counts only, and its extrapolation to infinitely many only roughly otherwise.
 """
 
 from dataclasses import asdict, dataclass
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from fer_data.errors import FerError
-from generators.fidelity.estimates import Doubles, Estimate, Floats, Rows, around, jackknife_error
+from generators.fidelity.estimates import Doubles, Estimate, Floats, around, jackknife_error
 
 _BLOCK = 1024
 _SIZES = 6  # points on the line that FD is extrapolated along
 _PARTS = 6  # that the jackknife leaves out in turn
+_DRAWS = 4  # random choices of faces that FD is averaged over
 
 
 @dataclass(frozen=True)
@@ -125,32 +126,41 @@ def frechet_distance(real: Floats, synthetic: Floats) -> float:
     return float(((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum() + spread - 2 * shared)
 
 
-def frechet_estimates(real: Floats, synthetic: Floats, seed: int) -> tuple[Estimate, Estimate]:
-    """FD at equal counts, and FD extrapolated to infinitely many faces on both sides.
+def frechet_estimates(real: Floats, synthetic: Floats, count: int, seed: int) -> tuple[Estimate, Estimate]:
+    """FD over `count` faces a side, and FD extrapolated to infinitely many faces on both sides.
 
-    FD over n faces a side exceeds its limit by about c / n: a line in 1 / n over prefixes of one random order, from
-    half of the faces to all, ends at 1 / n = 0 (Chong & Forsyth, "Effectively Unbiased FID and Inception Score and
-    where to find them", CVPR 2020, section 3, where only the generated side grows). The intervals come from a
-    jackknife that leaves out a part of both sides at a time.
+    Each is the mean over a few random choices of the faces. FD over n faces a side exceeds its limit by about c / n: a
+    line in 1 / n over prefixes of one random order, from half of the faces to all, ends at 1 / n = 0 (Chong & Forsyth,
+    "Effectively Unbiased FID and Inception Score and where to find them", CVPR 2020, section 3, where only the
+    generated side grows). The intervals come from a jackknife over the first choice, which leaves out a part of both
+    sides at a time; they are those of one choice, so rather wide where there are many more faces than `count`.
 
     Args:
-        real, synthetic: float32 [N, F] each, equally many, at least 8.
+        real, synthetic: float32 [M, F] and [N, F].
+        count: at least 8, at most min(M, N).
     """
-    count = len(real)
     random = np.random.default_rng(seed)
-    x, y = real[random.permutation(count)], synthetic[random.permutation(count)]
+    chosen = [
+        (real[random.permutation(len(real))[:count]], synthetic[random.permutation(len(synthetic))[:count]])
+        for _ in range(_DRAWS)
+    ]
+    found = np.mean([_plain_and_limit(x, y, _SIZES) for x, y in chosen], axis=0)
+    x, y = chosen[0]
+    errors = [
+        jackknife_error(statistic, count, _PARTS, random)
+        for statistic in (
+            lambda rows: frechet_distance(x[rows], y[rows]),
+            lambda rows: _plain_and_limit(x[rows], y[rows], 3)[1],
+        )
+    ]
+    return around(float(found[0]), errors[0], count), around(float(found[1]), errors[1], count)
 
-    def plain(rows: Rows) -> float:
-        return frechet_distance(x[rows], y[rows])
 
-    def limit(rows: Rows, sizes: int = 3) -> float:
-        counts = np.unique(np.linspace(len(rows) / 2, len(rows), sizes).astype(int))
-        found = [plain(rows[:size]) for size in counts]
-        return float(np.polyfit(1 / counts, found, 1)[1])
-
-    every = np.arange(count)
-    errors = [jackknife_error(statistic, count, _PARTS, random) for statistic in (plain, limit)]
-    return around(plain(every), errors[0], count), around(limit(every, _SIZES), errors[1], count)
+def _plain_and_limit(x: Floats, y: Floats, sizes: int) -> tuple[float, float]:
+    """FD of all faces of float32 [N, F] each, and the end of the line along so many prefixes."""
+    counts = np.unique(np.linspace(len(x) / 2, len(x), sizes).astype(int))
+    found = [frechet_distance(x[:size], y[:size]) for size in counts]
+    return found[-1], float(np.polyfit(1 / counts, found, 1)[1])
 
 
 def _kernel_sums(x: Doubles, y: Doubles) -> Doubles:

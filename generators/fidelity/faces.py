@@ -102,14 +102,22 @@ def read_faces(manifest: Manifest, rows: NDArray[np.bool_], judge: Judge, embed:
     )
 
 
+def picture_size(*manifests: Manifest) -> int:
+    """The side in px that loses least and adds nothing: the smallest of the manifests' usual (median) shorter sides."""
+    sides = [manifest.facts(["width_px", "height_px"]).min(axis=1) for manifest in manifests]
+    return int(min(side.median() for side in sides))
+
+
 def real_rows(real: Manifest, held_out: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Real, labelled rows of train, and of the held-out split apart from every other split; bool [N] each.
+
+    Faces that were derived from real ones are none: what we drew on them is not what real faces are like.
 
     Raises:
         FerError: fewer than two on a side.
     """
     frame = real.frame
-    labelled = (frame["origin"] != "synthetic").to_numpy() & frame["label"].notna().to_numpy()
+    labelled = (frame["origin"] == "real").to_numpy() & frame["label"].notna().to_numpy()
     training = labelled & (frame["split"] == "train").to_numpy()
     others = tuple(split for split in ("train", *links.HELD_OUT_SPLITS) if split != held_out)
     mixed = links.crossing_groups(real) | links.twins_across(real, held_out, others)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,18 @@ class Marks:
     def places(self, rows: Rows) -> Rows:
         """Where those of the rows that were examined lie among the E faces."""
         return np.flatnonzero(np.isin(self.examined, rows))
+
+
+class Counts(NamedTuple):
+    """Faces of each side that figures rest on which depend on their number; the same for synthetic and real ones.
+
+    Attributes:
+        neighbours: of precision, recall, density and coverage, and of what varies among them.
+        frechet: of the Fréchet distances.
+    """
+
+    neighbours: int
+    frechet: int
 
 
 @dataclass(frozen=True)
@@ -113,13 +125,14 @@ def memory(marks: Marks, rows: Rows, fewest: int) -> dict[str, dict[str, Found]]
 
 
 def feature_figures(
-    real: Floats, synthetic: Floats, config: FidelityConfig, limit: int, subset_size: int
+    real: Floats, synthetic: Floats, config: FidelityConfig, counts: Counts, subset_size: int
 ) -> FeatureFigures:
     """Figures of one group in one space.
 
     Args:
         real, synthetic: float32 [M, F] and [N, F].
-        limit: at most so many of each side, equally many, where figures depend on how many there are.
+        counts: where there are fewer synthetic faces (that is: real ones in their place), they reach fewer real faces,
+            so that neither recall nor coverage compares.
         subset_size: of KID over subsets.
     """
     if min(len(real), len(synthetic)) < config.fewest:
@@ -127,10 +140,9 @@ def feature_figures(
         return FeatureFigures(dict.fromkeys(FEATURE_MEASURES, few))
     random = np.random.default_rng(config.seed)
     x, y = (points[some(len(points), config.faces, random)] for points in (real, synthetic))
-    size = min(len(x), len(y), limit)
-    few_x, few_y = (points[some(len(points), size, random)] for points in (x, y))
+    few_x, few_y = (points[some(len(points), counts.neighbours, random)] for points in (x, y))
     subset = kid(x, y, subset_size=subset_size, subsets=config.subsets, seed=config.seed)
-    frechet, frechet_infinity = frechet_estimates(few_x, few_y, config.seed)
+    frechet, frechet_infinity = frechet_estimates(x, y, counts.frechet, config.seed)
     manifold = measure_manifold(few_x, few_y, config.k)
     found: dict[str, Found] = {
         "kid": kernel_distance(x, y),
@@ -142,6 +154,8 @@ def feature_figures(
         "density": manifold.density,
         "coverage": manifold.coverage,
     }
+    if len(few_y) < counts.neighbours:
+        found |= dict.fromkeys(("recall", "coverage"), f"{len(few_y)} faces, fewer than {counts.neighbours}")
     return FeatureFigures(
         {**found, **_diversity(few_y, config.seed)}, _diversity(few_x, config.seed), manifold.expected_coverage
     )

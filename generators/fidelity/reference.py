@@ -22,11 +22,13 @@ from generators.fidelity.faces import (
     Mix,
     halves,
     in_mix,
+    picture_size,
     read_faces,
     real_rows,
     with_real_conditions,
 )
 from generators.fidelity.measures import (
+    Counts,
     Figures,
     Found,
     Marks,
@@ -53,6 +55,9 @@ class Reference:
         search, threshold: the copy detector, and the similarity from which it flags.
         marks: what was found out about the held-out faces.
         apart: int64 [B], the second half.
+        fresh: bool [H], held-out faces that the judge of conditions did not learn from: of these alone its agreement
+            is told.
+        size_px: what pictures were brought to.
         config: how all was measured.
         judge, condition_judge: who judged.
     """
@@ -64,37 +69,51 @@ class Reference:
     threshold: float
     marks: Marks
     apart: Rows
+    fresh: NDArray[np.bool_]
+    size_px: int
     config: FidelityConfig
     judge: Judge
     condition_judge: ConditionJudge | None
-    _known: dict[tuple[Key, Mix, int], Figures] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[Key, Mix, int, Counts], Figures] = field(default_factory=dict, repr=False)
     _altered: dict[tuple[str | None, str | None], tuple[Marks, Rows]] = field(default_factory=dict, repr=False)
 
     def training_rows(self, key: Key, mix: Mix) -> Rows:
         """The training faces of a group, in a mix of labels."""
         return in_mix(self.training.rows(key, exactly=False), self.training.labels, mix, self.config.seed)
 
-    def real_figures(self, key: Key, mix: Mix, subset_size: int) -> Figures:
+    def counts(self, key: Key, mix: Mix, count: int, limit: int) -> Counts:
+        """The faces of each side on which figures of `count` synthetic faces of a group rest, and those of real ones.
+
+        Fréchet distances take no more than there are held-out faces, so that both rest on equally many. A side that
+        is too small to be measured does not count.
+        """
+        held_out = len(in_mix(self.held_out.rows(key, exactly=False), self.held_out.labels, mix, self.config.seed))
+        size = min(len(self.training_rows(key, mix)), limit, self.config.faces)
+        count, held_out = (side if side >= self.config.fewest else size for side in (count, held_out))
+        return Counts(min(size, count), min(size, count, held_out))
+
+    def real_figures(self, key: Key, mix: Mix, subset_size: int, counts: Counts) -> Figures:
         """The figures of the held-out faces of a group in a mix of labels, measured when they are first asked for.
 
         Copies and memory are those of all labels: no class is special to them, and few faces would tell little. Where
         too few faces show a condition, agreement is measured on others that are brought under it.
         """
-        if (key, mix, subset_size) not in self._known:
+        asked = key, mix, subset_size, counts
+        if asked not in self._known:
             every = self.held_out.rows(key, exactly=False)
             rows = in_mix(every, self.held_out.labels, mix, self.config.seed)
-            found = self.figures(self.held_out, self.marks, key, rows, mix, subset_size, examined=every)
+            found = self.figures(self.held_out, self.marks, key, rows, mix, subset_size, counts, examined=every)
             if key.level in ("condition", "cell") and len(rows) < self.config.fewest:
                 found = replace(found, agreement=self._altered_agreement(key, mix), altered=True)
-            self._known[key, mix, subset_size] = found
-        return self._known[key, mix, subset_size]
+            self._known[asked] = found
+        return self._known[asked]
 
     def _altered_agreement(self, key: Key, mix: Mix) -> dict[str, Found]:
         condition = key.occlusion, key.light
         if condition not in self._altered:
             pictures, rows = altered_faces(self.held_out, *condition, self.config.altered_faces, self.config.seed)
             labels = self.held_out.labels[rows].tolist()
-            occlusions, lights = ([word] * len(rows) for word in condition)
+            occlusions, lights = (_of([word] * len(rows), self.fresh[rows]) for word in condition)
             told = judged(pictures, labels, occlusions, lights, self.judge, self.condition_judge)
             self._altered[condition] = Marks(told, np.arange(0), {}, {}), rows
         marks, rows = self._altered[condition]
@@ -108,14 +127,14 @@ class Reference:
         rows: Rows,
         mix: Mix,
         subset_size: int,
-        limit: int | None = None,
+        counts: Counts,
         examined: Rows | None = None,
     ) -> Figures:
         """The figures of some faces of a group, synthetic or real.
 
         Args:
             mix: of labels among the training faces that they are compared with.
-            limit: at most so many of each side where figures depend on their number.
+            counts: the faces of each side where figures depend on their number.
             examined: the faces of which copies and memory are told; None for `rows`.
         """
         is_cell = key.level == "cell"
@@ -131,7 +150,7 @@ class Reference:
                     self.training.points[space][training],
                     points[rows],
                     self.config,
-                    limit or self.config.faces,
+                    counts,
                     subset_size,
                 )
                 for space, points in spaces.items()
@@ -148,16 +167,21 @@ def read_reference(
     *,
     condition_judge: ConditionJudge | None = None,
     embeddings: Embeddings | None = None,
+    drawn: Manifest | None = None,
 ) -> Reference:
     """Read and judge the real faces.
+
+    Args:
+        drawn: synthetic faces that will be compared with them; where `config.size_px` is null and these are smaller,
+            real faces are brought to their size.
 
     Raises:
         FerError: no real faces in train or in the held-out split, or labels that the judge does not know.
     """
+    size_px = measured_size(config, real, drawn)
     with reporter.stage("real faces", 4) as stage:
-        training, held_out = (
-            read_faces(real, rows, judge, embeddings or {}, config.size_px) for rows in real_rows(real, config.held_out)
-        )
+        chosen = real_rows(real, config.held_out)
+        training, held_out = (read_faces(real, rows, judge, embeddings or {}, size_px) for rows in chosen)
         require_known(held_out.labels.tolist(), judge.labels)
         stage.advance(2, "light")
         if config.per_condition:
@@ -169,14 +193,23 @@ def read_reference(
         likeness = search.similarity(held_out.thumbnails, held_out.histograms)
         asked, apart = _halves(real, held_out, likeness, config)
         threshold = copy_threshold(likeness[apart], config.false_copies)
+        fresh = _fresh(real, chosen[1], condition_judge)
+        labels, occlusions, lights = held_out.words()
         marks = Marks(
-            judged(held_out.pictures, *held_out.words(), judge, condition_judge),
+            judged(held_out.pictures, labels, _of(occlusions, fresh), _of(lights, fresh), judge, condition_judge),
             asked,
             copied(held_out.pictures[asked], likeness[asked], training, threshold, config),
             memories(held_out, asked, training, held_out, apart, config.seed),
         )
         stage.advance(1)
-    return Reference(real, training, held_out, search, threshold, marks, apart, config, judge, condition_judge)
+    return Reference(
+        real, training, held_out, search, threshold, marks, apart, fresh, size_px, config, judge, condition_judge
+    )
+
+
+def measured_size(config: FidelityConfig, real: Manifest, drawn: Manifest | None) -> int:
+    """The side in px that pictures are brought to: as configured, else of the smaller of drawn and real faces."""
+    return config.size_px or picture_size(*(manifest for manifest in (real, drawn) if manifest is not None))
 
 
 def judged(
@@ -249,3 +282,16 @@ def _halves(real: Manifest, held_out: Faces, likeness: Doubles, config: Fidelity
             f"duplicates of training faces, found {len(free)} such faces; split the manifest anew with fer split"
         )
     return first, second
+
+
+def _of(words: Sequence[str | None], chosen: NDArray[np.bool_]) -> list[str | None]:
+    """N words, null where bool [N] is false: there nothing is asked."""
+    return [word if asked else None for word, asked in zip(words, chosen, strict=True)]
+
+
+def _fresh(real: Manifest, rows: NDArray[np.bool_], condition_judge: ConditionJudge | None) -> NDArray[np.bool_]:
+    """Which of the rows, bool [N], the judge of conditions learnt nothing from, their groups included; bool [H]."""
+    learnt = [] if condition_judge is None else list(condition_judge.learnt_from)
+    groups = real.frame["group_id"].to_numpy()
+    known = groups[real.frame["sample_id"].isin(learnt).to_numpy()]
+    return np.asarray(~np.isin(groups[rows], known))

@@ -18,7 +18,7 @@ from generators.fidelity.configuration import FidelityConfig
 from generators.fidelity.estimates import Rows
 from generators.fidelity.faces import GRADIENTS, JUDGE, Embeddings, Faces, keys_of, mix_of, read_faces
 from generators.fidelity.measures import Marks, as_group
-from generators.fidelity.reference import Reference, copied, judged, memories, read_reference
+from generators.fidelity.reference import Reference, copied, judged, measured_size, memories, read_reference
 
 KIND = "fidelity"
 
@@ -53,16 +53,23 @@ def measure_fidelity(
     """
     config = config or FidelityConfig()
     _require_comparable(synthetic, real, judge)
+    size_px = measured_size(config, real, synthetic)
     if reference is not None:
-        _require_same(reference, real, judge, config, embeddings or {})
+        _require_same(reference, real, judge, config, embeddings or {}, size_px)
     chosen = _kept_rows(synthetic, kept)
     if reference is None:
         reference = read_reference(
-            real, judge, config, reporter, condition_judge=condition_judge, embeddings=embeddings
+            real,
+            judge,
+            config,
+            reporter,
+            condition_judge=condition_judge,
+            embeddings=embeddings,
+            drawn=synthetic,
         )
     with reporter.stage("synthetic faces", 3) as stage:
         every = np.ones(len(synthetic), dtype=bool)
-        faces = read_faces(synthetic, every, judge, embeddings or {}, config.size_px)
+        faces = read_faces(synthetic, every, judge, embeddings or {}, size_px)
         stage.advance(1, "copies")
         marks = _marks(faces, reference, judge, condition_judge)
         stage.advance(1, "distances")
@@ -75,6 +82,7 @@ def measure_fidelity(
         kept_faces=_named(kept) if kept is not None else None,
         real={**_named(real), "training": len(reference.training), "held_out": len(reference.held_out)},
         held_out=config.held_out,
+        size_px=size_px,
         configuration=config.model_dump(mode="json"),
         features={space: {"width": points.shape[1]} for space, points in faces.points.items()},
         copy_detector={
@@ -82,6 +90,7 @@ def measure_fidelity(
             "calibrated_on": len(reference.apart),
             "left_out": len(reference.held_out) - len(reference.apart) - len(reference.marks.examined),
         },
+        condition_judge=None if condition_judge is None else {"left_out": int((~reference.fresh).sum())},
         groups=drawn,
         kept=screened,
     )
@@ -149,8 +158,9 @@ def _groups(
             limit = len(stay) if len(stay) >= config.fewest else limit
         for rows, into in sets:
             mix = mix_of(faces.labels[rows]) or mixes[key]
-            figures = reference.figures(faces, marks, key, rows, mix, subset_size, limit)
-            real = reference.real_figures(key, mix, subset_size)
+            counts = reference.counts(key, mix, len(rows), limit)
+            figures = reference.figures(faces, marks, key, rows, mix, subset_size, counts)
+            real = reference.real_figures(key, mix, subset_size, counts)
             into.append(as_group(key, figures, real, len(reference.training_rows(key, mix))))
     return drawn, screened if kept is not None else None
 
@@ -173,8 +183,13 @@ def _require_comparable(synthetic: Manifest, real: Manifest, judge: Judge) -> No
 
 
 def _require_same(
-    reference: Reference, real: Manifest, judge: Judge, config: FidelityConfig, embeddings: Embeddings
+    reference: Reference, real: Manifest, judge: Judge, config: FidelityConfig, embeddings: Embeddings, size_px: int
 ) -> None:
+    if reference.size_px != size_px:
+        raise FerError(
+            f"{real.path}: expected a reference to real faces at {size_px} px, as these faces were drawn, found one at "
+            f"{reference.size_px} px; make it with read_reference(…, drawn=…), or state size_px"
+        )
     same = reference.real.sha256 == real.sha256 and reference.judge is judge and reference.config == config
     if not same or set(reference.training.points) != {JUDGE, GRADIENTS, *embeddings}:
         raise FerError(

@@ -12,7 +12,8 @@ def describe_fidelity(measured: Mapping[str, Any]) -> list[str]:
     if measured["kept"]:
         lines += ["", *_table("kept faces", measured["kept"])]
     split = {"val": "validation", "test": "test"}[measured["held_out"]]
-    detector = measured["copy_detector"]
+    detector, conditions = measured["copy_detector"], measured["condition_judge"]
+    learnt = conditions["left_out"] if conditions else 0
     return [
         *lines,
         "",
@@ -21,6 +22,12 @@ def describe_fidelity(measured: Mapping[str, Any]) -> list[str]:
         "generator would reach",
         f"flagged: details agree with a training face's to {detector['threshold']:.3f} ({detector['left_out']:,} real "
         f"{split} faces, near duplicates of training faces, do not count)",
+        f"pictures were compared at {measured['size_px']} px",
+        *(
+            [f"occlusion and light: {learnt:,} real {split} faces, from which their judge learnt, do not count"]
+            if learnt
+            else []
+        ),
     ]
 
 

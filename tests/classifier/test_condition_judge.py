@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -178,6 +179,22 @@ def test_the_same_judge_is_opened_again_and_another_refused(validation, quick, t
     assert replaced.description["configuration"]["seed"] == 1
 
 
+def test_the_judge_knows_which_faces_it_learnt_from(validation, quick, tmp_path):
+    manifest, folder = validation(6), tmp_path / "conditions"
+    judge = train_condition_judge(manifest, quick, folder)
+    learnt, tested = halve(manifest, quick)
+    names = manifest.frame["sample_id"]
+    assert judge.learnt_from == load_condition_judge(folder).learnt_from == set(names[learnt])
+    table = pq.read_table(folder / "faces.parquet").to_pandas()
+    assert set(table["sample_id"][table["part"] == "test"]) == set(names[tested])
+    run = json.loads((folder / "checkpoint/classifier.json").read_text())
+    assert run["chosen"]["step"] == run["steps"] == 3  # no face chose the step
+    (folder / "faces.parquet").unlink()
+    with pytest.raises(FerError, match="which tells from which faces the judge of conditions learnt, found none"):
+        _ = load_condition_judge(folder).learnt_from
+    assert train_condition_judge(manifest, quick, folder).learnt_from == judge.learnt_from
+
+
 def test_a_set_of_a_few_faces_is_enough(validation, quick, tmp_path, recwarn):
     judge = train_condition_judge(validation(2), quick, tmp_path / "conditions")
     assert judge.description["faces"] == {"train": 1, "test": 1}
@@ -205,11 +222,11 @@ def test_refuses_facts_that_nobody_knows(validation, monkeypatch):
         shown(manifest)
 
 
-def test_the_judge_is_a_shell_around_a_classifier():
+def test_the_judge_is_a_shell_around_a_classifier(tmp_path):
     class Flat:
         def probabilities(self, images):
             return torch.full((len(images), 28), 1 / 28).numpy()
 
-    judged = ConditionJudge(Flat(), {}).probabilities(np.zeros((3, 1, 8, 8), np.uint8))
+    judged = ConditionJudge(Flat(), {}, tmp_path).probabilities(np.zeros((3, 1, 8, 8), np.uint8))
     np.testing.assert_allclose(judged["occlusion"], 1 / 7, rtol=1e-6)
     np.testing.assert_allclose(judged["light"], 1 / 4, rtol=1e-6)

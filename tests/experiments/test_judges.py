@@ -12,7 +12,7 @@ from experiments import judges as judges_module
 from experiments.judge_parts import ROLES, Parts, PartShares, deal_parts
 from experiments.judges import JudgesConfig, load_judges, train_judges
 from fer_data import manifest as manifests
-from fer_data.configuration import build
+from fer_data.configuration import build, resolve
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
 from fer_data.progress import SILENT
@@ -167,6 +167,17 @@ def test_finished_judges_are_opened_and_others_refused(trained, faces):
     assert again.description["configuration"]["seed"] == 1 and again.conditions is None
 
 
+def test_judges_that_do_not_tell_what_the_judge_of_conditions_learnt_from_are_completed(trained, judges, faces):
+    (trained / "conditions/faces.parquet").unlink()
+    with pytest.raises(FerError, match="run the same fer judges again, which adds it"):
+        _ = load_judges(trained).conditions.learnt_from
+    weights = (trained / "conditions/checkpoint/model.safetensors").stat().st_mtime_ns
+    again = train_judges(faces, config(), trained)
+    assert again.conditions.learnt_from == judges.conditions.learnt_from
+    assert set(faces.frame["split"][faces.frame["sample_id"].isin(again.conditions.learnt_from)]) == {"val"}
+    assert (trained / "conditions/checkpoint/model.safetensors").stat().st_mtime_ns == weights
+
+
 def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(judges, faces, tmp_path, monkeypatch):
     def cut_off(*arguments, **options):
         raise KeyboardInterrupt
@@ -224,9 +235,14 @@ def test_refuses_configurations_whose_judges_would_not_be_apart_or_plain(setting
         config(**settings)
 
 
-def test_the_preset_is_what_the_configuration_says():
-    from fer_data.configuration import resolve
+def test_the_preset_for_a_trial_is_the_same_on_less():
+    tiny, whole = resolve(JudgesConfig, "judges-tiny"), JudgesConfig()
+    assert tiny.fewest == 1 and tiny.shares == whole.shares
+    assert [tiny.training(role).model for role in ROLES] == [whole.training(role).model for role in ROLES]
+    assert tiny.screening.logit_adjustment == 1 and tiny.conditions.train.size_px == 32
 
+
+def test_the_preset_is_what_the_configuration_says():
     assert resolve(JudgesConfig, "judges") == JudgesConfig()
     assert json.loads(JudgesConfig().model_dump_json())["screening"]["model"] == "thin_vgg"
 

@@ -31,6 +31,9 @@ class SeesConditions:
     occlusions = ("none", "mask")
     lights = ("normal", "low")
 
+    def __init__(self, learnt_from=()):
+        self.learnt_from = learnt_from
+
     def probabilities(self, images):
         masked = (images[:, 0, -1].mean(axis=1) > 200).astype(int)
         dark = (images[:, 0, :, 0].mean(axis=1) < 10).astype(int)
@@ -116,6 +119,89 @@ def test_real_faces_in_a_mix_of_labels():
     assert np.array_equal(in_mix(np.arange(17), labels, (("a", 1),), 0), np.arange(6))
     assert not len(in_mix(np.arange(17), labels, (("a", 1), ("d", 1)), 0))
     assert mix_of(np.asarray([None], dtype=object)) == () and not len(in_mix(np.arange(17), labels, (), 0))
+
+
+def test_figures_that_depend_on_numbers_rest_on_as_many_real_faces(make_manifest, real, judge):
+    """30 held-out faces of a label: no fewer, no more of 40 synthetic ones make their Fréchet distance."""
+    many = make_manifest("fidelity-more", as_rows(LABELS * 40, "train", 14), size=24)
+    features = group(measure_fidelity(many, real, judge, CONFIG), "fear")["features"]["judge"]
+    for name in ("frechet", "frechet_infinity"):
+        assert features[name]["count"] == features[name]["real"]["count"] == 30
+    assert features["coverage"]["count"] == features["precision"]["count"] == 40
+    assert features["precision"]["real"]["count"] == 30
+    assert features["coverage"]["real"] is features["recall"]["real"] is None
+    fewer = make_manifest("fidelity-fewer", as_rows(LABELS * 12, "train", 15), size=24)
+    found = group(measure_fidelity(fewer, real, judge, CONFIG), "fear")["features"]["judge"]
+    for name in ("frechet", "recall", "coverage"):
+        assert found[name]["count"] == found[name]["real"]["count"] == 12
+    assert found["frechet"]["real"]["value"] > 1.5 * features["frechet"]["real"]["value"]  # the bias of few faces
+
+
+def test_what_was_derived_from_real_faces_is_no_real_face(make_manifest, synthetic, real, judge):
+    faces = as_rows(LABELS * 40, "train", 1) + as_rows(LABELS * 30, "val", 2)
+    origin = np.asarray(["real"] * len(faces), dtype=object)
+    origin[:12] = origin[-9:] = "derived"
+    derived = make_manifest("fidelity-derived", faces, size=24, origin=origin)
+    found = measure_fidelity(synthetic, derived, judge, CONFIG)
+    assert (found["real"]["training"], found["real"]["held_out"]) == (108, 81)
+
+
+def test_pictures_are_compared_at_the_smaller_of_their_sizes(make_manifest, synthetic, real, judge):
+    small = make_manifest("fidelity-small", [{"label": label, "split": "train"} for label in LABELS * 12])
+    unset = CONFIG.model_copy(update={"size_px": None})
+    for drawn, size_px in ((synthetic, 24), (small, 16)):
+        found = measure_fidelity(drawn, real, judge, unset)
+        assert found["size_px"] == size_px and found["configuration"]["size_px"] is None
+        assert f"pictures were compared at {size_px} px" in describe_fidelity(found)
+        reference = read_reference(real, judge, unset, drawn=drawn)
+        assert reference.held_out.pictures.shape[2:] == (size_px, size_px)
+        assert measure_fidelity(drawn, real, judge, unset, reference=reference)["groups"] == found["groups"]
+    with pytest.raises(FerError, match="expected a reference to real faces at 16 px, .* found one at 24 px"):
+        measure_fidelity(small, real, judge, unset, reference=read_reference(real, judge, unset))
+    assert FidelityConfig().size_px is None
+
+
+def test_faces_that_the_judge_of_conditions_learnt_from_are_no_measure_of_it(make_manifest, synthetic, real, judge):
+    """It learnt half of the validation faces by heart; of the others it is always wrong."""
+    names = real.frame["sample_id"][real.frame["split"] == "val"].tolist()
+    by_heart = names[:45]
+
+    class Crammer(SeesConditions):
+        def __init__(self):
+            super().__init__(by_heart)
+            own = real.frame["sample_id"].isin(by_heart).to_numpy()
+            self.known = {picture.tobytes() for picture in real.pictures(16, 1, own)}
+
+        def probabilities(self, images):
+            right = np.asarray([picture.tobytes() in self.known for picture in images], dtype=int)
+            return {
+                "occlusion": np.eye(2, dtype=np.float32)[1 - right],
+                "light": np.eye(2, dtype=np.float32)[1 - right],
+            }
+
+    found = measure_fidelity(synthetic, real, judge, CONFIG, condition_judge=Crammer())
+    for name in ("occlusion_agreement", "light_agreement"):
+        assert (group(found)[name]["real"]["value"], group(found)[name]["real"]["count"]) == (0, 45)
+    assert group(found)["agreement"]["real"]["count"] == 90
+    assert found["condition_judge"] == {"left_out": 45}
+    assert any("45 real validation faces, from which their judge learnt" in line for line in describe_fidelity(found))
+    masked = as_rows(LABELS * 8, "train", 16, {"occlusion": "mask", "light": "normal"})
+    found = measure_fidelity(
+        make_manifest("fidelity-masked", masked, size=24), real, judge, CONFIG, condition_judge=Crammer()
+    )
+    altered = next(entry for entry in found["groups"] if entry["level"] == "condition")
+    assert altered["occlusion_agreement"]["real"]["count"] == 45 and altered["agreement"]["real"]["count"] == 90
+    assert measure_fidelity(synthetic, real, judge, CONFIG)["condition_judge"] is None
+
+
+def test_faces_of_a_person_that_the_judge_of_conditions_knows_do_not_count(make_manifest, synthetic, judge):
+    faces = as_rows(LABELS * 12, "train", 1) + as_rows(LABELS * 12, "val", 2)
+    for face in faces[36:41]:
+        face["group"] = 36
+    real = make_manifest("fidelity-people", faces, size=24)
+    one = real.frame["sample_id"].iloc[36]
+    found = measure_fidelity(synthetic, real, judge, CONFIG, condition_judge=SeesConditions([one]))
+    assert found["condition_judge"] == {"left_out": 5}
 
 
 def test_what_is_wrong_with_faces_shows(make_manifest, real, judge, measured):

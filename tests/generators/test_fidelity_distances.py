@@ -95,7 +95,9 @@ def test_frechet_distance_with_fewer_faces_than_features():
 
 def test_the_extrapolated_frechet_distance_comes_near_the_closed_form_where_the_plain_one_does_not():
     """N(0, I) and N(0, 4 I) in 16 dimensions: the distance is 16."""
-    found = [frechet_estimates(normal(300, 16, seed=2 * i), 2 * normal(300, 16, seed=2 * i + 1), i) for i in range(5)]
+    found = [
+        frechet_estimates(normal(300, 16, seed=2 * i), 2 * normal(300, 16, seed=2 * i + 1), 300, i) for i in range(5)
+    ]
     plain, limit = (np.mean([pair[which].value for pair in found]) for which in (0, 1))
     assert plain > 16.5
     assert abs(limit - 16) < abs(plain - 16) / 2
@@ -104,6 +106,25 @@ def test_the_extrapolated_frechet_distance_comes_near_the_closed_form_where_the_
 
 
 def test_the_extrapolated_frechet_distance_of_one_distribution_is_about_zero():
-    plain, limit = frechet_estimates(normal(200, 16), normal(200, 16, seed=1), 0)
+    plain, limit = frechet_estimates(normal(200, 16), normal(200, 16, seed=1), 200, 0)
     assert plain.low > 0
     assert limit.low < 0 < limit.high
+
+
+def test_frechet_distances_rest_on_the_count_that_is_asked_for():
+    """Two samples of one distribution: 60 of many faces exceed zero by as much as 60 of 60 do."""
+    few = [frechet_estimates(normal(60, 8, seed=2 * i), normal(60, 8, seed=2 * i + 1), 60, i)[0] for i in range(8)]
+    many = [frechet_estimates(normal(900, 8, seed=2 * i), normal(60, 8, seed=99 + i), 60, i)[0] for i in range(8)]
+    assert {estimate.count for estimate in [*few, *many]} == {60}
+    assert np.mean([each.value for each in many]) == pytest.approx(np.mean([each.value for each in few]), rel=0.25)
+    full = frechet_estimates(normal(900, 8), normal(900, 8, seed=1), 900, 0)[0]
+    assert full.value < np.mean([each.value for each in few]) / 4
+
+
+def test_frechet_distances_are_means_over_several_choices_of_faces():
+    x, y = normal(400, 8), normal(400, 8, seed=1, shift=0.3)
+    several = [frechet_estimates(x, y, 50, seed)[0].value for seed in range(12)]
+    random = np.random.default_rng(0)
+    single = [frechet_distance(x[random.permutation(400)[:50]], y[random.permutation(400)[:50]]) for _ in range(12)]
+    assert np.std(several) < 0.8 * np.std(single)
+    assert frechet_estimates(x, y, 50, 3) == frechet_estimates(x, y, 50, 3)
