@@ -188,6 +188,7 @@ def screen(
     config: ConfigOption = None,
     settings: SetOption = None,
     replace: ReplaceOption = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Drop synthetic faces that the judge contradicts and near-copies of training faces, and say why."""
@@ -197,21 +198,19 @@ def screen(
     from generators import screening
 
     configuration = resolve(screening.ScreenConfig, config, settings or ())
-    screened, table = screening.screen(
-        read(manifest),
-        read(training),
-        load_classifier(judge),
-        out,
-        configuration,
-        reporter(as_json),
-        replace=replace,
-    )
+    work = read(manifest), read(training), load_classifier(judge), out
+    if dry_run:
+        outputs = screening.require_screenable(*work, replace=replace)
+        return show_plan(as_json, configuration.model_dump(mode="json"), outputs)
+    screened, table = screening.screen(*work, configuration, reporter(as_json), replace=replace)
     facts = read_metadata(table)
     made, kept = (sum(cell[key] for cell in facts["cells"]) for key in ("made", "kept"))
     dropped = " · ".join(f"{reason} {count:,}" for reason, count in facts["reasons"].items()) or "nothing"
     line = f"made {made:,} · kept {kept:,} · dropped: {dropped}"
     following = [f"fer curate {short(out)}", f"fer merge {short(training)} {short(out)} --out manifests/balanced"]
-    say(as_json, {"made": made, "kept": kept, "dropped": facts["reasons"]}, [line], [screened.path, table], following)
+    return say(
+        as_json, {"made": made, "kept": kept, "dropped": facts["reasons"]}, [line], [screened.path, table], following
+    )
 
 
 @app.command(no_args_is_help=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from fer_data import manifest as manifests
 from fer_data import tables
 from fer_data.errors import FerError
@@ -22,7 +24,16 @@ from generators.checks.thresholds import ScreenConfig, Thresholds, fit_threshold
 from generators.checks.verdicts import give_verdicts, look_at, verdict_table
 from generators.contract import Judge
 
-__all__ = ["ScreenConfig", "cell_yield", "cells_of", "require_same_labels", "screen", "table_path", "view_of"]
+__all__ = [
+    "ScreenConfig",
+    "cell_yield",
+    "cells_of",
+    "require_same_labels",
+    "require_screenable",
+    "screen",
+    "table_path",
+    "view_of",
+]
 
 
 def screen(
@@ -58,11 +69,7 @@ def screen(
         FerError: `out` exists; label sets differ; no faces to screen, or rows that are not synthetic or have no
             label; none to compare with.
     """
-    out = manifest_path(out)
-    for path in (out, table_path(out)):
-        refuse_existing(path, replace=replace)
-    require_same_labels(synthetic, training, judge)
-    _require_synthetic(synthetic)
+    out, _ = require_screenable(synthetic, training, judge, out, replace=replace)
     if thresholds is None:
         thresholds = fit_thresholds(training, judge, cells_of(synthetic), view_of(synthetic, config), config, reporter)
     view = thresholds.real.view
@@ -81,27 +88,57 @@ def screen(
         "configuration": config.model_dump(mode="json"),
         "parents": {relative(parent.path, parent.root): parent.sha256 for parent in parents},
     }
-    reasons = {str(reason): int(count) for reason, count in table["reason"].value_counts().items()}
+    return _write_screened(synthetic, table, out, metadata, thresholds, replace=replace)
+
+
+def require_screenable(
+    synthetic: Manifest, training: Manifest, judge: Judge, out: str | Path, *, replace: bool = False
+) -> tuple[Path, Path]:
+    """Check what can be checked before any face is looked at, and tell the manifest and the table to be written.
+
+    Raises:
+        FerError: an output exists and `replace` is false; label sets differ; no faces to screen, or rows that are not
+            synthetic or have no label.
+    """
+    out = manifest_path(out)
+    for path in (out, table_path(out)):
+        refuse_existing(path, replace=replace)
+    require_same_labels(synthetic, training, judge)
+    _require_synthetic(synthetic)
+    return out, table_path(out)
+
+
+def _write_screened(
+    synthetic: Manifest,
+    verdicts: pd.DataFrame,
+    out: Path,
+    metadata: dict[str, Any],
+    thresholds: Thresholds,
+    *,
+    replace: bool,
+) -> tuple[Manifest, Path]:
+    """Write why each face is kept or dropped, and the manifest of those that are kept."""
+    table = table_path(out)
     facts = tables.provenance(
         "screening",
         "fer screen",
         **metadata,
         calibration=thresholds.as_dict(),
-        reasons=reasons,
-        cells=cell_yield(cells_of(synthetic), table["keep"]),
+        reasons={str(reason): int(count) for reason, count in verdicts["reason"].value_counts().items()},
+        cells=cell_yield(cells_of(synthetic), verdicts["keep"]),
     )
-    tables.write_table(table_path(out), verdict_table(table), facts, replace=replace)
+    tables.write_table(table, verdict_table(verdicts), facts, replace=replace)
     kept = manifests.write(
-        synthetic.frame[table["keep"].to_numpy()].reset_index(drop=True),
+        synthetic.frame[verdicts["keep"].to_numpy()].reset_index(drop=True),
         out,
         label_set=synthetic.label_set,
         command="fer screen",
         licence=synthetic.metadata["licence"],
         **metadata,
         replace=replace,
-        screening=relative(table_path(out), synthetic.root),
+        screening=relative(table, synthetic.root),
     )
-    return kept, table_path(out)
+    return kept, table
 
 
 def _require_synthetic(synthetic: Manifest) -> None:

@@ -70,10 +70,19 @@ def test_drawing_says_what_came_and_what_to_do_next(run, place):
     assert "fear 3" in out and "→ manifests/made.parquet" in out and "next: fer screen manifests/made" in out
     code, _, error = run("generate", "plan.yaml", "--checkpoint", CHECKPOINT, "--out", "manifests/made")
     assert code == 1 and "add --replace" in error and error.count("\n") == 1
-    code, out, error = run(
+    command = [
         "screen", "manifests/made", "--judge", "judges/screening", "--training", "manifests/faces",
         "--out", "manifests/screened", "--json",
-    )  # fmt: skip
+    ]  # fmt: skip
+    before = sorted(place.rglob("*"))
+    code, out, error = run(*command, "--set", "minimum_p=0.2", "--dry-run")
+    told = json.loads(out)
+    assert code == 0 and told["dry_run"] and told["configuration"]["minimum_p"] == 0.2, error
+    assert told["outputs"] == ["manifests/screened.parquet", "manifests/screened.screening.parquet"]
+    code, _, error = run("screen", "manifests/faces", *command[2:], "--dry-run")
+    assert code == 1 and "expected synthetic faces" in error and error.count("\n") == 1
+    assert sorted(place.rglob("*")) == before
+    code, out, error = run(*command)
     assert code == 0, error
     told = json.loads(out)
     assert told["made"] == 3 and told["kept"] + sum(told["dropped"].values()) == 3
