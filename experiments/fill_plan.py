@@ -60,7 +60,7 @@ def fill_plan(
     Args:
         checkpoints: generators of the plan's label set, which share its faces.
         training: the manifest that they were trained on.
-        judges: folder of `fer judges`: `screening` drops faces, `guide` steers where `guide_scale` is above 0.
+        judges: folder of `fer judges`: `screening` drops faces, `guide` steers unless `guide_scale` is 0.
         out: the manifest of kept faces; all that were drawn go to `<out>-drawn`, why to `<out>.screening.parquet`.
 
     Raises:
@@ -127,13 +127,13 @@ class _Work:
 
     @cached_property
     def guide(self) -> GuideSource | None:
-        """Steers the sampling, where the sampling options give it weight."""
+        """Steers the sampling of generators that can be steered, unless the sampling options say 0."""
         given = self.config.generate.sampling
-        options = [
+        scales = [
             {**describe_checkpoint(path)["config"].get("sampling", {}), **given}.get("guide_scale", 0)
             for path in self.checkpoints
         ]
-        if not any(options):
+        if any(scale == 0 for scale in scales):
             return None
         _of_labels(load_classifier(self.judges / "guide"), self.judges / "guide", self.plan)
         return guide_source(self.judges / "guide")

@@ -117,6 +117,32 @@ def test_guidance_moves_away_from_the_unlabelled_picture():
     assert strong[1] > plain[1] + 10
 
 
+def test_conditions_have_a_guidance_of_their_own():
+    words = Vocabulary(("dark", "bright"), (), ("low",))
+    conditions = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 0, 1]])  # two of them in low light
+    asked = []
+
+    def plain(images, levels, conditions):
+        asked.append(conditions.tolist())
+        return images + (conditions[:, 0] * 2.0 + conditions[:, 2] * 0.5)[:, None, None, None]
+
+    def velocity(rows, **settings):
+        asked.clear()
+        options = build(DiffusionSampling, {"guidance": 3, **settings}, "test")
+        drawn = Diffusion(plain, words, 8, 1, options).velocity(torch.zeros(len(rows), *SHAPE), torch.tensor(0.5), rows)
+        return drawn[:, 0, 0, 0]
+
+    # all unknown: 2 * 2 + .5 = 4.5; with the label alone 0.5 or 2.5; with the low light 0 or 2
+    apart = velocity(conditions, condition_guidance=1)
+    assert apart.tolist() == pytest.approx([4.5 + 3 * (0.5 - 4.5) - 0.5, 4.5 + 3 * (2.5 - 4.5) - 0.5, 4.5 + 3 * -2])
+    assert len(asked) == 3
+    alike = velocity(conditions, condition_guidance=3)
+    assert torch.allclose(alike, velocity(conditions, condition_guidance=None))
+    assert len(asked) == 2
+    assert velocity(conditions[2:], condition_guidance=1).item() == pytest.approx(apart[2].item())
+    assert len(asked) == 2  # no condition is stated: nothing to look at a third time
+
+
 def bright_guide(pictures, labels):
     """Label 1 is bright, label 0 is not."""
     return torch.nn.functional.logsigmoid((2 * labels - 1) * 4 * pictures.mean(dim=(1, 2, 3)))
@@ -151,11 +177,20 @@ def test_a_guide_is_not_asked_outside_the_interval_or_at_scale_zero():
 
     conditions, seeds = np.array([[1, 0, 0]]), np.array([3])
     plain = gaussian().sample(conditions, seeds)
-    assert np.array_equal(gaussian().guided(never).sample(conditions, seeds), plain)
+    assert np.array_equal(gaussian(guide_scale=0).guided(never).sample(conditions, seeds), plain)
     outside = gaussian(guide_scale=1.0, guidance_interval=(0.0, 0.0)).guided(never)
     assert np.array_equal(outside.sample(conditions, seeds), plain)
     with pytest.raises(AssertionError, match="asked"):
         gaussian(guide_scale=1.0).guided(never).sample(conditions, seeds)
+
+
+def test_a_guide_steers_unless_it_is_told_not_to():
+    unguided = gaussian()
+    assert unguided.sampling["guide_scale"] is None
+    guided, stated = unguided.guided(bright_guide), gaussian(guide_scale=0.1).guided(bright_guide)
+    assert guided.sampling["guide_scale"] == 0.1
+    conditions, seeds = np.array([[1, 0, 0]]), np.array([3])
+    assert np.array_equal(guided.sample(conditions, seeds), stated.sample(conditions, seeds))
 
 
 def test_a_scale_without_a_guide_is_refused():
