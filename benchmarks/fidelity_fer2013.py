@@ -33,7 +33,7 @@ from training_stages import Stage, by_minute, stages
 
 from experiments.fill_plan import FillConfig, fill_plan
 from experiments.filled import Filled
-from experiments.guides import classifier_sha256
+from experiments.guides import classifier_sha256, guide_source
 from experiments.judges import Judges, load_judges
 from fer_data import manifest as manifests
 from fer_data.configuration import build
@@ -108,12 +108,13 @@ class Bench:
         """Unscreened faces of every label, lit as training faces are; what an earlier call drew is read."""
         cells = [cell for label in self.training.labels for cell in lit_cells(self.reference, label, self.sizes.curve)]
         config = build(GenerateConfig, self._options(source), "benchmark")
-        asked = {"generate": config.model_dump(mode="json")}
+        guide = None if source == "dcgan" else guide_source(self.judges / "guide")
+        asked = {"generate": config.model_dump(mode="json"), "guide": guide.sha256 if guide else None}
         out = self._place(f"curve-{source}-{stage.steps}", stage.checkpoint, cells, asked)
         if out.is_file():
             return manifests.read(out)
         plan = Plan(self.training.label_set, tuple(cells))
-        return generate(plan, [stage.checkpoint], out, config, Terminal(), training=self.training)
+        return generate(plan, [stage.checkpoint], out, config, Terminal(), training=self.training, guide=guide)
 
     def measure(self, drawn: Manifest, kept: Manifest | None = None) -> dict[str, Any]:
         """Fidelity, kept beside the drawn faces."""

@@ -55,8 +55,13 @@ def generate(
         Path | None, typer.Option(help="the manifest that the generator was trained on; with --judges or --from-faces")
     ] = None,
     from_faces: Annotated[
-        bool, typer.Option("--from-faces", help="re-express real training faces instead of starting from noise")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--from-faces/--from-noise",
+            help="re-express real training faces, or start from noise; by default faces with --judges and diffusion",
+            show_default=False,
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="write <out>.html: the faces, and how good they are")
     ] = False,
@@ -79,8 +84,8 @@ def generate(
     asked = read_plan(plan)
     if training is None and (judges or from_faces or report):
         raise typer.BadParameter("name the manifest that the generator was trained on", param_hint="--training")
-    starting = ["generate.source=faces" if judges else "source=faces"] if from_faces else []
-    configuration = resolve(FillConfig if judges else GenerateConfig, config, [*(settings or ()), *starting])
+    sources = _sources(checkpoint, judges, config, from_faces)
+    configuration = resolve(FillConfig if judges else GenerateConfig, config, [*sources, *(settings or ())])
     if dry_run:
         return show_plan(as_json, configuration.model_dump(mode="json"), _written(out, judges, report))
     faces = read(training) if training is not None else None
@@ -90,6 +95,22 @@ def generate(
     if report:
         outputs.append(_write_report(done, faces, judges, reporter(as_json)))
     return say(as_json, done.summary, done.lines, outputs, _after_drawing(out, plan, training, judges, report))
+
+
+def _sources(checkpoints: list[Path], judges: Path | None, config: str | None, from_faces: bool | None) -> list[str]:
+    """What faces start from, as a setting; none leaves it to the configuration, as a file of settings does.
+
+    Faces of diffusion that start from real ones came nearer to real validation faces than those from noise
+    (docs/results/synthetic-fer2013.md).
+    """
+    from generators.models import describe_checkpoint
+
+    if from_faces is None:
+        diffusion = (
+            judges and config is None and all(describe_checkpoint(path)["kind"] == "diffusion" for path in checkpoints)
+        )
+        return ["generate.source=faces"] if diffusion else []
+    return [f"{'generate.' if judges else ''}source={'faces' if from_faces else 'noise'}"]
 
 
 def _written(out: Path, judges: Path | None, report: bool) -> list[Path]:

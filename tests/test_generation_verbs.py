@@ -120,6 +120,29 @@ def test_faces_to_start_from_need_a_generator_that_can(run, place):
     assert code == 1 and "can start from faces" in error and error.count("\n") == 1
 
 
+def test_diffusion_starts_from_faces_where_judges_screen_unless_told_otherwise(run, place):
+    description = json.loads((place / CHECKPOINT / "generator.json").read_text())
+    (place / "runs/other").mkdir()
+    (place / "runs/other/generator.json").write_text(json.dumps({**description, "kind": "diffusion"}))
+
+    def source(*arguments, checkpoints=("runs/other",)):
+        named = [word for path in checkpoints for word in ("--checkpoint", path)]
+        more = ["--training", "manifests/faces", "--dry-run", "--json"]
+        code, out, error = run("generate", "plan.yaml", *named, *more, *arguments)
+        assert code == 0, error
+        configuration = json.loads(out)["configuration"]
+        return configuration.get("generate", configuration)["source"]
+
+    judged = ("--judges", "judges")
+    assert source(*judged) == "faces"
+    assert source(*judged, "--from-noise") == source(*judged, "--set", "generate.source=noise") == "noise"
+    assert source(*judged, checkpoints=("runs/other", CHECKPOINT)) == "noise"
+    assert source() == "noise"
+    assert source("--from-faces") == "faces"
+    (place / "settings.yaml").write_text("budget_faces: 3")
+    assert source(*judged, "--config", "settings.yaml") == "noise"
+
+
 def one_sentence(run, *arguments):
     code, _, error = run("generate", *arguments, "--out", "manifests/refused")
     assert code == 1 and error.count("\n") == 1 and error.startswith("fer: "), error
