@@ -5,7 +5,16 @@ import sys
 
 import typer
 
-from fer_cli import audit_verbs, data_verbs, generation_verbs, judge_verbs, manifest_verbs, review_verbs, training_verbs
+from fer_cli import (
+    audit_verbs,
+    data_verbs,
+    decision_verbs,
+    generation_verbs,
+    judge_verbs,
+    manifest_verbs,
+    review_verbs,
+    training_verbs,
+)
 from fer_cli.terminal import app
 from fer_data.errors import FerError
 
@@ -13,6 +22,7 @@ __all__ = [
     "app",
     "audit_verbs",
     "data_verbs",
+    "decision_verbs",
     "generation_verbs",
     "judge_verbs",
     "main",

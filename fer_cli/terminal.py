@@ -47,6 +47,9 @@ def show_plan(as_json: bool, configuration: Mapping[str, Any], outputs: Sequence
 
 
 def short(path: Path | str) -> str:
+    """A path as it is best typed here; the URL of a database as it is."""
+    if "://" in str(path):
+        return str(path)
     path = Path(path)
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 

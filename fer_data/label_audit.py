@@ -16,7 +16,7 @@ stands in `fer_data/auditing/`. The table has one row per audited face:
 """
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ from fer_data.files import refuse_existing, sha256_file
 from fer_data.manifest import Manifest
 from fer_data.project import relative
 
+ROWS_TOGETHER = 1 << 16  # rows of the table that are read at a time by who looks at one face
+
 
 class AuditConfig(JudgeConfig):
     """How a manifest is audited."""
@@ -55,8 +57,10 @@ class AuditConfig(JudgeConfig):
     max_agreement: float = Field(default=0.98, gt=0, le=1)
     # Whether the votes that a manifest carries may speak; where they are the truth of an evaluation, they must not.
     use_votes: bool = False
-    # How several reviewers become one verdict: a rule of `fer_data.consensus`.
+    # How several reviewers become one verdict: majority or seniority, a rule of `fer_data.consensus`.
     consensus: str = "majority"
+    # Reviewers, the most senior first; of consensus "seniority" only.
+    seniority: tuple[str, ...] = ()
     other: OtherIssuesConfig = OtherIssuesConfig()
 
 
@@ -176,7 +180,7 @@ def audit(
     before = None if previous is None else tables.read_metadata(previous)
     metadata["summary"] = {**summary, "history": carry_on(before, _entry(manifest, metadata["created"], summary))}
     table = audit_table(evidence, judgement, other).take(np.argsort(judgement.rank))
-    return tables.write_table(out, table, metadata, replace=replace)
+    return tables.write_table(out, table, metadata, replace=replace, row_group_size=ROWS_TOGETHER)
 
 
 def _metadata(
@@ -312,10 +316,9 @@ def _pictures(manifest: Manifest, evidence: Evidence) -> NDArray[np.int64]:
 def _reviewed(manifest: Manifest, evidence: Evidence, config: AuditConfig, decisions: str | Path | None) -> Reviewed:
     """What people decided of these faces, by the project's log or another."""
     log = project_log(manifest) if decisions is None else DecisionLog(decisions, must_exist=True)
-    if log is None:
-        return reviewed_labels(manifest, None, consensus=config.consensus).among(evidence.sample_ids)
-    with closing(log):
-        return reviewed_labels(manifest, log, consensus=config.consensus).among(evidence.sample_ids)
+    with closing(log) if log is not None else nullcontext():
+        reviewed = reviewed_labels(manifest, log, consensus=config.consensus, seniority=config.seniority)
+    return reviewed.among(evidence.sample_ids)
 
 
 def _refuse_unusable(evidence: Evidence, config: AuditConfig, path: Path) -> None:

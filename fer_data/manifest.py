@@ -60,7 +60,7 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 # Words are dictionaries in the file anyway; ids and hashes gain nothing from one, rows in order become differences.
-_LAYOUT = {
+_LAYOUT: dict[str, Any] = {
     "use_dictionary": [*WORDS, "weight", "repeat"],
     "column_encoding": {"store_row": "DELTA_BINARY_PACKED"},
     "store_schema": False,

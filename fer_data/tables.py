@@ -41,11 +41,18 @@ def provenance(kind: str, command: str, **facts: Any) -> dict[str, Any]:
 
 
 def write_table(
-    path: Path, table: pa.Table, metadata: Mapping[str, Any], *, replace: bool = False, **layout: Any
+    path: Path,
+    table: pa.Table,
+    metadata: Mapping[str, Any],
+    *,
+    replace: bool = False,
+    row_group_size: int | None = None,
+    **layout: Any,
 ) -> Path:
     """Write a table in one rename, `metadata` (JSON-able) in the Parquet footer.
 
     Args:
+        row_group_size: rows that are read together where single rows are looked up; None for a million.
         layout: how columns lie in the file, as `pyarrow.parquet.write_table` takes it.
 
     Raises:
@@ -56,7 +63,7 @@ def write_table(
     with atomic_file(path) as partial:
         table = table.replace_schema_metadata(None)
         with pq.ParquetWriter(partial, table.schema, compression="zstd", **layout) as writer:
-            writer.write_table(table)
+            writer.write_table(table, row_group_size=row_group_size)
             writer.add_key_value_metadata({_KEY: text})
     return path
 

@@ -58,7 +58,7 @@ class DiffusionSampling(Configuration):
     """How faces are drawn."""
 
     solver: Literal["euler", "heun", "dpm", "unipc"] = "dpm"
-    # From noise to face; heun asks the network twice in each step but the last. 12 of dpm were as good as 1,000 of DDPM.
+    # From noise to face; heun asks the network twice in each but the last. 12 of dpm were as good as 1,000 of DDPM.
     steps: int = Field(12, ge=1)
     guidance: float = Field(3.0, ge=1)  # 1 is none; more is closer to the label and less varied
     # The same for occlusion and light. At the label's own scale low light came out black; null takes that scale, and

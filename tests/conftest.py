@@ -1,8 +1,12 @@
 """Fixtures that every room shares: a project folder, and small manifests of real stores."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from postgresql import Server
 
 # Workers side by side take a core each: threads of two workers on the same cores wait for each other at every barrier,
 # which makes small networks a hundred times slower. Set before numpy or torch start their threads.
@@ -43,6 +47,18 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("FER_REAL_DATA names no folder with real FER-2013 in it")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator["Server"]:
+    """A PostgreSQL server that is thrown away at the end; `postgresql.new_database()` is the URL of an empty one."""
+    from postgresql import find_programs, running
+
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed here; on Debian: apt-get install postgresql")
+    with running(programs) as server:
+        yield server
 
 
 @pytest.fixture

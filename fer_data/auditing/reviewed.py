@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from fer_data import tables
 from fer_data.auditing.evidence import Labels, Probabilities
-from fer_data.consensus import CONSENSUS, UNSURE, Verdict, given_label, verdict_of
+from fer_data.consensus import UNSURE, Knowledge, Verdict, given_label, settle, verdict_of
 from fer_data.decision_log import Decision, DecisionLog, default_log, standing
-from fer_data.errors import FerError
 from fer_data.expressions import label_indices
 from fer_data.manifest import Manifest
 
@@ -101,7 +100,9 @@ def project_log(manifest: Manifest) -> DecisionLog | None:
     return DecisionLog(place, must_exist=True) if place.is_file() else None
 
 
-def reviewed_labels(manifest: Manifest, log: DecisionLog | None, *, consensus: str = "majority") -> Reviewed:
+def reviewed_labels(
+    manifest: Manifest, log: DecisionLog | None, *, consensus: str = "majority", seniority: Sequence[str] = ()
+) -> Reviewed:
     """What was decided about the faces of a manifest.
 
     A face counts as decided if the log says so of its id and picture; if the log says so of the same picture under
@@ -109,13 +110,13 @@ def reviewed_labels(manifest: Manifest, log: DecisionLog | None, *, consensus: s
 
     Args:
         log: None where there is none: then what was applied is all that is known.
-        consensus: how several reviewers become one verdict; a rule of `fer_data.consensus.CONSENSUS`.
+        consensus: how several reviewers become one verdict; a rule of `fer_data.consensus.CONSENSUS` that goes by no
+            model: the audit is what judges by one.
+        seniority: reviewers, the most senior first; of the rule "seniority".
 
     Raises:
-        FerError: an unknown rule, or a log that cannot be read.
+        FerError: an unknown rule, one that lacks what it goes by, or a log that cannot be read.
     """
-    if consensus not in CONSENSUS:
-        raise FerError(f"consensus {consensus!r}: expected one of {', '.join(CONSENSUS)}")
     code = {name: index for index, name in enumerate(manifest.labels)}
     labels = label_indices(manifest.frame["label"], manifest.label_set)
     events = [] if log is None else log.events()
@@ -126,9 +127,14 @@ def reviewed_labels(manifest: Manifest, log: DecisionLog | None, *, consensus: s
     sure = np.ones(len(manifest), dtype=np.bool_)
     sure[rows] = manifest.frame["target"].isna().to_numpy()[rows]  # a soft target is what unsure reviewers leave
     own = rows.copy()
-    for row, (decisions, is_own) in found.items():
-        name = None if labels[row] == NONE else manifest.labels[labels[row]]
-        agreed = CONSENSUS[consensus]([verdict_of(decision, name) for decision in decisions])
+    names = {row: None if labels[row] == NONE else manifest.labels[labels[row]] for row in found}
+    ratings = [
+        {decision.reviewer: verdict_of(decision, names[row]) for decision in decisions}
+        for row, (decisions, _) in found.items()
+    ]
+    settled = settle(consensus, ratings, Knowledge(seniority))
+    for (row, (decisions, is_own)), together in zip(found.items(), settled, strict=True):
+        name, agreed = names[row], together.verdict
         rows[row], own[row] = True, own[row] or is_own
         before[row] = code.get(given_label(decisions[0], name) or "", NONE)
         verdict[row], sure[row] = _coded(agreed, code), agreed != UNSURE

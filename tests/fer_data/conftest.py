@@ -65,3 +65,18 @@ def picture_manifest(project: Path) -> Callable[..., Manifest]:
         )
 
     return make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Path | str]:
+    """Makes places for decision logs: `new_place()` is a file or a database that holds nothing yet."""
+    if request.param == "sqlite":
+        made = iter(range(1_000))
+        return lambda: tmp_path / f"log-{next(made)}.sqlite"
+    return request.getfixturevalue("postgresql").new_database
+
+
+@pytest.fixture
+def place(new_place: Callable[[], Path | str]) -> Path | str:
+    """A place for one decision log."""
+    return new_place()

@@ -165,6 +165,16 @@ def test_an_unknown_rule_is_refused(faces):
         reviewed_labels(faces, None, consensus="loudest")
 
 
+def test_a_rule_that_goes_by_seniority_or_by_a_model_needs_what_it_goes_by(faces, log):
+    log.append([decide(faces, 2, "relabel", "fear"), decide(faces, 2, "keep", reviewer="ben")])
+    assert told(reviewed_labels(faces, log, consensus="seniority", seniority=["ada"]))[2] == (ANGER, FEAR, True, True)
+    assert told(reviewed_labels(faces, log, consensus="seniority", seniority=["ben"]))[2] == (ANGER, ANGER, True, True)
+    with pytest.raises(FerError, match="expected an order of reviewers"):
+        reviewed_labels(faces, log, consensus="seniority")
+    with pytest.raises(FerError, match="expected a model's probabilities"):
+        reviewed_labels(faces, log, consensus="crowdlab")
+
+
 def test_a_simulated_review_is_understood(picture_manifest, log, project):
     truth = ["anger", "fear", "fear", "sadness"]
     facts = [{"true_label": label} for label in truth]

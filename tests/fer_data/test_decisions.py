@@ -1,20 +1,13 @@
-"""The decision log, its folding, consensus and agreement, and what `apply` makes of them."""
-
-import csv
-import json
-import sqlite3
-from dataclasses import replace
+"""What `apply` makes of decisions, and the reviewer that is a program."""
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
+from decisions_made import decide
 
-from fer_data import consensus, decision_log, decisions, licenses, manifest, simulated_review, tables
-from fer_data.decision_log import Decision, DecisionLog, not_undone, standing, undo_of
+from fer_data import decisions, licenses, manifest, simulated_review, tables
+from fer_data.decision_log import DecisionLog, undo_of
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
 from fer_data.samples import Sample
@@ -72,245 +65,6 @@ def faces(project):
 @pytest.fixture
 def log(tmp_path):
     return DecisionLog(tmp_path / "decisions.sqlite")
-
-
-def decide(faces, row, action, label=None, *, reviewer="ada", suggestion=None, **more):
-    """A decision on a row of a manifest, as the curator would make it."""
-    given_label = faces.frame["label"].astype(object).iloc[row]
-    return Decision(
-        **{
-            "event_id": decision_log.new_event_id(),
-            "sample_id": faces.frame["sample_id"].iloc[row],
-            "pixel_sha256": faces.facts(["pixel_sha256"])["pixel_sha256"].iloc[row],
-            "manifest_sha256": faces.sha256,
-            "action": action,
-            "reviewer": reviewer,
-            "time": decision_log.utc_now(),
-            "label": label,
-            "shown": {
-                "label": None if given_label != given_label else given_label,
-                "suggestion": suggestion,
-                "blind": False,
-            },
-            **more,
-        }
-    )
-
-
-def plain(number, action="keep", **more):
-    return Decision(**{**dict(
-        event_id=f"e{number}", sample_id="s/1", pixel_sha256="p", manifest_sha256="m", action=action,
-        reviewer="ada", time=f"2026-01-01T00:00:{number:02}+00:00",
-    ), **more})  # fmt: skip
-
-
-# -- events ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"action": "guess"}, "expected an action"),
-        ({"scope": "dataset"}, "expected a scope"),
-        ({"action": "relabel"}, "expected a label"),
-        ({"label": "fear"}, "expected a label"),
-        ({"action": "undo"}, "expected undoes"),
-        ({"undoes": "e0"}, "expected undoes"),
-        ({"reviewer": " "}, "a reviewer's name"),
-    ],
-)
-def test_a_decision_that_makes_no_sense_is_refused(changes, says):
-    with pytest.raises(FerError, match=says):
-        plain(1, **changes)
-
-
-@st.composite
-def histories(draw):
-    """Events of two reviewers on three samples, with undos of decisions and of undos."""
-    events = []
-    for number in range(draw(st.integers(0, 14))):
-        reviewer = draw(st.sampled_from(["ada", "ben"]))
-        mine = [event for event in events if event.reviewer == reviewer]
-        if mine and draw(st.booleans()):
-            events.append(undo_of(draw(st.sampled_from(mine)), event_id=f"e{number}"))
-        else:
-            action = draw(st.sampled_from(["keep", "drop", "unsure"]))
-            sample_id = draw(st.sampled_from(["s/1", "s/2", "s/3"]))
-            events.append(plain(number, action, sample_id=sample_id, reviewer=reviewer))
-    return events
-
-
-def replayed(events):
-    """What stands, told the slow way: an event counts unless an undo that itself counts takes it back."""
-
-    def counts(event):
-        return not any(other.undoes == event.event_id and counts(other) for other in events)
-
-    kept = [event for event in events if event.action != "undo" and counts(event)]
-    return {(event.sample_id, event.reviewer): event for event in kept}
-
-
-@given(histories())
-def test_what_stands_is_what_a_slow_replay_says(events):
-    assert standing(events) == replayed(events)
-
-
-@given(histories(), st.sampled_from(["keep", "drop"]))
-def test_a_decision_and_its_undo_change_nothing_and_undoing_the_undo_brings_it_back(events, action):
-    decision = plain(50, action)
-    undo = undo_of(decision, event_id="e51")
-    assert not_undone([*events, decision, undo]) == not_undone(events)
-    again = [*events, decision, undo, undo_of(undo, event_id="e52")]
-    assert standing(again) == standing([*events, decision])
-
-
-@given(histories())
-def test_the_log_returns_what_was_appended_in_order_whatever_is_sent_twice(events):
-    log = DecisionLog("sqlite://")
-    assert log.append(events) == len(events)
-    assert log.append(events[::-1]) == 0
-    assert log.events() == events
-    assert log.events("ada") == [event for event in events if event.reviewer == "ada"]
-    log.close()
-
-
-# -- the log ---------------------------------------------------------------------------------------------------
-
-
-def test_decisions_are_there_for_another_process_the_moment_append_returns(tmp_path):
-    log = DecisionLog(tmp_path / "log.sqlite")
-    log.append([plain(1, note="Müller <b>", shown={"label": "fear"}, elapsed_ms=800)])
-    with sqlite3.connect(tmp_path / "log.sqlite") as other:
-        assert other.execute("SELECT event_id, note, elapsed_ms FROM decisions").fetchall() == [
-            ("e1", "Müller <b>", 800)
-        ]
-        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            other.execute("DELETE FROM decisions")
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            other.execute("UPDATE decisions SET action = 'drop'")
-    with log._engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
-
-
-def test_two_logs_on_one_file_are_one_log(tmp_path):
-    first, second = DecisionLog(tmp_path / "log.sqlite"), DecisionLog(tmp_path / "log.sqlite")
-    first.append([plain(1)])
-    second.append([plain(2), plain(3)])
-    assert [event.event_id for event in first.events()] == ["e1", "e2", "e3"]
-
-
-def test_a_retry_with_another_clock_is_the_same_decision_and_another_decision_under_its_id_is_refused(log):
-    log.append([plain(1)])
-    assert log.append([replace(plain(1), time="2027-01-01T00:00:00+00:00", elapsed_ms=5)]) == 0
-    with pytest.raises(FerError, match="another decision has this id"):
-        log.append([plain(2), plain(1, "drop")])
-    assert len(log.events()) == 1
-
-
-def test_an_undo_of_nothing_or_of_someone_elses_decision_is_refused(log):
-    log.append([plain(1)])
-    with pytest.raises(FerError, match="found none"):
-        log.append([undo_of(plain(7))])
-    with pytest.raises(FerError, match="found another one"):
-        log.append([undo_of(plain(1), reviewer="ben")])
-    assert len(log.events()) == 1
-
-
-def test_what_cannot_be_written_or_read_is_told_in_a_sentence(tmp_path, log):
-    with pytest.raises(FerError, match="is missing"):
-        DecisionLog(tmp_path / "nowhere.sqlite", must_exist=True)
-    (tmp_path / "text.sqlite").write_text("this is no database, and long enough to be seen as none at all" * 9)
-    with pytest.raises(FerError, match="cannot be opened"):
-        DecisionLog(tmp_path / "text.sqlite")
-    log.append([plain(1)])
-    with sqlite3.connect(tmp_path / "decisions.sqlite") as other:
-        other.execute("ALTER TABLE decisions RENAME TO gone")
-    with pytest.raises(FerError, match="NOT saved"):
-        log.append([plain(2)])
-    with pytest.raises(FerError, match="cannot be read"):
-        log.events()
-
-
-def test_a_full_disk_saves_nothing_and_says_so(tmp_path, log):
-    log.append([plain(1)])
-
-    @sa.event.listens_for(log._engine, "connect")
-    def cap(connection, _):
-        connection.execute("PRAGMA max_page_count=1")  # SQLite answers as it does on a full disk
-
-    log.close()
-    with pytest.raises(FerError, match=r"NOT saved \(database or disk is full\)"):
-        log.append([plain(2, note="x" * 100_000), plain(3)])
-    assert [event.event_id for event in log.events()] == ["e1"]
-
-
-def test_a_log_of_a_newer_version_is_refused(tmp_path):
-    DecisionLog(tmp_path / "log.sqlite").close()
-    with sqlite3.connect(tmp_path / "log.sqlite") as other:
-        other.execute("UPDATE decision_log SET schema_version = 99")
-    with pytest.raises(FerError, match="found 99"):
-        DecisionLog(tmp_path / "log.sqlite")
-
-
-def test_the_password_of_a_database_is_not_told(tmp_path):
-    with pytest.raises(FerError) as told:
-        DecisionLog(f"sqlite://reviewer:secret@/{tmp_path}/nowhere/log.sqlite?mode=ro", must_exist=True)
-    assert "secret" not in str(told.value)
-
-
-def test_export_as_csv_and_parquet(tmp_path):
-    events = [plain(1, note='"quoted", and\na line', shown={"label": "fear", "blind": False}), plain(2, "drop")]
-    rows = list(csv.DictReader(decision_log.export(events, tmp_path / "d.csv").open(newline="")))
-    assert [row["action"] for row in rows] == ["keep", "drop"]
-    assert rows[0]["note"] == events[0].note and json.loads(rows[0]["shown"]) == events[0].shown
-    table, metadata = tables.read_table(decision_log.export(events, tmp_path / "d.parquet"), kind="decisions")
-    assert table["event_id"].to_pylist() == ["e1", "e2"]
-    assert metadata["log_sha256"] == decision_log.log_sha256(events)
-    with pytest.raises(FerError, match=r"expected a name that ends in \.csv"):
-        decision_log.export(events, tmp_path / "d.xlsx")
-    with pytest.raises(FerError, match="exists"):
-        decision_log.export(events, tmp_path / "d.csv")
-
-
-# -- consensus and agreement -----------------------------------------------------------------------------------
-
-
-def test_majority_needs_more_than_half():
-    fear, anger = consensus.Verdict("label", "fear"), consensus.Verdict("label", "anger")
-    assert consensus.majority([fear]) == fear
-    assert consensus.majority([fear, anger, fear]) == fear
-    assert consensus.majority([fear, anger]) == consensus.UNSURE
-    assert consensus.majority([fear, anger, consensus.DROP]) == consensus.UNSURE
-
-
-def test_cohen_is_scikit_learns():
-    rng = np.random.default_rng(0)
-    metrics = pytest.importorskip("sklearn.metrics")
-    first = rng.integers(0, 4, 200)
-    second = np.where(rng.random(200) < 0.6, first, rng.integers(0, 4, 200))
-    expected = metrics.cohen_kappa_score(first, second)
-    assert consensus.cohen_kappa(first.tolist(), second.tolist()) == pytest.approx(expected)
-    assert consensus.cohen_kappa(["a", "a"], ["a", "a"]) is None
-
-
-def test_fleiss_is_that_of_the_paper():
-    # Ten subjects, fourteen raters, five categories: the worked example that goes around with the method, 0.210.
-    counts = [
-        [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
-        [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
-    ]  # fmt: skip
-    ratings = [[kind for kind, count in enumerate(row) for _ in range(count)] for row in counts]
-    assert consensus.fleiss_kappa(ratings) == pytest.approx(0.210, abs=5e-4)
-    assert consensus.fleiss_kappa([["a", "a"], ["a", "a", "a"]]) is None
-
-
-def test_agreement_counts_only_faces_that_two_have_seen():
-    assert consensus.agreement([{"ada": "fear"}])["samples"] == 0
-    two = consensus.agreement([{"ada": "fear", "ben": "fear"}, {"ada": "fear", "ben": "anger"}, {"ada": "fear"}])
-    assert (two["samples"], two["reviewers"], two["observed"], two["method"]) == (2, 2, 0.5, "cohen")
-    three = consensus.agreement([{"ada": "fear", "ben": "fear"}, {"ada": "fear", "eve": "fear", "ben": "anger"}])
-    assert three["method"] == "fleiss" and three["observed"] == pytest.approx(2 / 4)
 
 
 # -- apply -----------------------------------------------------------------------------------------------------
@@ -435,6 +189,105 @@ def test_apply_refuses_what_it_does_not_know(faces, log):
     log.append([decide(faces, 0, "relabel", "contempt")])
     with pytest.raises(FerError, match="'contempt', expected a label of basic7"):
         decisions.apply(faces, log, "manifests/clean")
+
+
+def by_three(faces, row, ada, ben, eve):
+    """What three reviewers say of a row; a label, or an action that takes none."""
+    actions = ("keep", "drop", "unsure")
+    return [
+        decide(faces, row, said, reviewer=name)
+        if said in actions
+        else decide(faces, row, "relabel", said, reviewer=name)
+        for name, said in (("ada", ada), ("ben", ben), ("eve", eve))
+        if said is not None
+    ]
+
+
+def test_by_seniority_the_most_seniors_word_stands(faces, log):
+    log.append(
+        [
+            *by_three(faces, 0, "surprise", "surprise", "keep"),
+            *by_three(faces, 1, "drop", "surprise", None),
+            *by_three(faces, 2, "fear", "fear", "unsure"),
+            *by_three(faces, 3, "drop", None, None),
+            *by_three(faces, 4, "keep", "sadness", "drop"),
+        ]
+    )
+    clean = decisions.apply(faces, log, "manifests/clean", consensus="seniority", seniority=["eve", "ben"])
+    rows = clean.frame.set_index("sample_id")
+    assert list(rows.index) == ["drawn/0", "drawn/1", "drawn/2", "drawn/5"]
+    assert rows["label"].tolist()[:3] == ["fear", "surprise", "anger"]
+    assert rows.loc["drawn/2", "target"] is None and rows.loc["drawn/2", "weight"] == 0.5  # eve's doubt, nobody's fear
+    assert rows["label_origin"].tolist() == ["decision:seniority"] * 3 + ["source"]
+    assert clean.metadata["decisions"]["seniority"] == ["eve", "ben"]
+    assert clean.metadata["configuration"]["seniority"] == ["eve", "ben"]
+
+
+def test_an_order_of_seniority_that_cannot_be_meant_is_refused(faces, log):
+    log.append(by_three(faces, 0, "keep", "drop", None))
+    with pytest.raises(FerError, match=r"expected an order of reviewers, found none; add --seniority"):
+        decisions.apply(faces, log, "manifests/clean", consensus="seniority")
+    with pytest.raises(FerError, match=r"who decided \(ada, ben\), found 'anna'"):
+        decisions.apply(faces, log, "manifests/clean", consensus="seniority", seniority=["ada", "anna"])
+    with pytest.raises(FerError, match="of consensus 'seniority', found 'majority'"):
+        decisions.apply(faces, log, "manifests/clean", seniority=["ada"])
+
+
+def write_opinions(path, faces, certain, rows=range(6)):
+    """A model that gives each row's label `certain[row]` nine tenths of the probability."""
+    ids = faces.frame["sample_id"].tolist()
+    columns = {"sample_id": [ids[row] for row in rows]}
+    for label in BASIC7:
+        columns[f"p_{label}"] = [0.9 if certain[row] == label else 0.1 / 6 for row in rows]
+    return tables.write_table(path, pa.table(columns), tables.provenance("predictions", "test"), replace=True)
+
+
+def test_by_crowdlab_a_model_weighs_in_where_reviewers_differ(project, log):
+    pytest.importorskip("cleanlab")
+    faces = write_manifest(project)
+    log.append(
+        [
+            *by_three(faces, 0, "surprise", "keep", None),
+            *by_three(faces, 1, "surprise", "keep", None),
+            *by_three(faces, 2, "fear", None, None),  # the model has no say against one who is alone
+            *by_three(faces, 3, "drop", "drop", "keep"),
+            *by_three(faces, 4, "keep", "sadness", None),
+        ]
+    )
+    model = ["surprise", "fear", "sadness", "sadness", None, None]
+    table = write_opinions(project / "opinions.parquet", faces, model, rows=range(4))
+    clean = decisions.apply(faces, log, "manifests/clean", consensus="crowdlab", audit=table)
+    rows = clean.frame.set_index("sample_id")
+    assert list(rows.index) == ["drawn/0", "drawn/1", "drawn/2", "drawn/4", "drawn/5"]
+    assert rows["label"].tolist()[:3] == ["surprise", "fear", "fear"]
+    assert rows.loc["drawn/4", "target"] is not None  # no opinion on it: a tie, as by majority
+    assert clean.metadata["decisions"]["without_opinion"] == 1 and clean.metadata["decisions"]["unsure"] == 1
+    assert any(name.endswith("opinions.parquet") for name in clean.metadata["parents"])
+    assert rows["label_origin"].tolist()[0] == "decision:crowdlab"
+
+
+def test_crowdlab_without_probabilities_is_refused(faces, log, project):
+    log.append(by_three(faces, 0, "keep", "drop", None))
+    with pytest.raises(FerError, match="expected a model's probabilities, found none"):
+        decisions.apply(faces, log, "manifests/clean", consensus="crowdlab")
+    with pytest.raises(FerError, match="p_anger is missing; give an audit"):
+        table = write_audit(faces, project / "audit.parquet")
+        decisions.apply(faces, log, "manifests/clean", consensus="crowdlab", audit=table)
+    assert not (project / "manifests/clean.parquet").exists()
+
+
+def test_a_decision_on_a_group_is_about_every_row_with_the_picture(project, log):
+    faces = write_manifest(project, seeds=[0, 0, 1, 0, 1, 2])
+    log.append(
+        [
+            decide(faces, 0, "relabel", "surprise", scope="group"),
+            decide(faces, 1, "keep"),  # her own word on this very row
+            decide(faces, 2, "drop"),
+        ]
+    )
+    rows = decisions.apply(faces, log, "manifests/clean").frame.set_index("sample_id")
+    assert list(rows.index) == [f"drawn/{row}" for row in (0, 1, 3, 4, 5)]
+    assert rows["label"].tolist()[:4] == ["surprise", "fear", "surprise", "happiness"]
 
 
 # -- the simulated reviewer ------------------------------------------------------------------------------------
