@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from classifier import inference
+from classifier import grad_cam, inference
 from classifier.checkpoints import checkpoint_folder, read_checkpoint
 from classifier.data import to_input, to_view
 from classifier.models import build_model
@@ -55,6 +55,19 @@ class Classifier:
         """Probabilities and features in one pass; arguments as for `probabilities`."""
         probabilities, features = inference.judge(self._model, self._view(images), mirror=self._mirror)
         return probabilities.numpy(), features.numpy()
+
+    def heat_maps(self, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> Floats:
+        """Which parts of a face spoke for a label, float32 [N, size_px, size_px], 0..1; see `grad_cam.heat_maps`.
+
+        Args:
+            images: as for `probabilities`.
+            classes: int64 [N], indices of `labels`: what is explained.
+
+        Raises:
+            FerError: the network has no stage of convolutions to look at.
+        """
+        maps = grad_cam.heat_maps(self._model, self._view(images), torch.from_numpy(classes), mirror=self._mirror)
+        return maps.numpy()
 
     def log_probabilities(self, images: torch.Tensor) -> torch.Tensor:
         """Logarithms of the probabilities of `labels`, float32 [N, K], which can be differentiated by the pictures.

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,19 +23,32 @@ def predict(
     manifest: ManifestArgument,
     out: Annotated[Path | None, typer.Option(help="table; default predictions/<name>.parquet")] = None,
     run: Annotated[Path | None, typer.Option(help="work folder; default runs/predict-<name>")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="a heat map of each face too: what spoke for the label it is taken for")
+    ] = False,
+    where: Annotated[str | None, typer.Option(help="with --explain: which faces, as in fer filter")] = None,
     config: ConfigOption = "predict",
     settings: SetOption = None,
     replace: ReplaceOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Out-of-fold probabilities for every training face. Interrupt and run again to go on."""
+    """Out-of-fold probabilities for every training face. Interrupt and run again to go on.
+
+    With --explain, predictions that are there are taken as they are, and --replace makes new heat maps of them.
+    """
     from classifier.out_of_fold import PredictConfig, predict_out_of_fold
     from fer_data.configuration import resolve
 
+    if where is not None and not explain:
+        raise typer.BadParameter(
+            "expected --explain beside it; predictions are made of all faces", param_hint="--where"
+        )
     opened = read(manifest)
     configuration = resolve(PredictConfig, config, settings or ())
     out = out or opened.root / f"predictions/{opened.name}.parquet"
+    if explain and out.is_file():
+        return _explain(opened, out, where, replace=replace, dry_run=dry_run, as_json=as_json)
     if dry_run:
         return show_plan(as_json, configuration.model_dump(mode="json"), [out])
     path = predict_out_of_fold(
@@ -47,8 +60,28 @@ def predict(
         replace=replace,
     )
     keep_configuration(configuration, path)
+    if explain:
+        return _explain(opened, path, where, replace=replace, dry_run=False, as_json=as_json)
     name = short(manifest)
     return say(as_json, {"rows": len(opened)}, [], [path], [f"fer audit {name} --predictions {short(path)}"])
+
+
+def _explain(
+    manifest: Any, predictions: Path, where: str | None, *, replace: bool, dry_run: bool, as_json: bool
+) -> None:
+    """The heat maps of predictions, and how fast they were made."""
+    from classifier.explanation import explain, heat_maps_path
+    from fer_data.tables import read_metadata
+
+    out = heat_maps_path(predictions)
+    if dry_run:
+        return show_plan(as_json, {"predictions": short(predictions), "where": where}, [out])
+    explain(manifest, predictions, out, where=where, reporter=reporter(as_json), replace=replace)
+    facts = read_metadata(out)
+    pace = facts["faces"] / max(facts["seconds"], 0.1)
+    line = f"{facts['faces']:,} faces explained in {facts['seconds']:,.1f} s, {pace:,.0f} faces/s"
+    following = [f"fer curate {short(manifest.path.with_suffix(''))}"]
+    return say(as_json, {"faces": facts["faces"], "seconds": facts["seconds"]}, [line], [out], following)
 
 
 @app.command(no_args_is_help=True)
