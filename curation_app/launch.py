@@ -1,41 +1,25 @@
-"""Starts the app: on this machine only, without telemetry, without a browser being opened or an e-mail asked for."""
+"""Starts the curator: on this machine only, unless reviewers sign in or the user insists."""
 
 import contextlib
+import importlib.util
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from curation_app.collection import Collection
 from curation_app.settings import Settings
-from fer_data import manifest as manifests
-from fer_data.decision_log import DecisionLog, default_log
+from curation_app.team import LOOPBACK, Team, read_client_secret, read_team, sign_in_secrets
 from fer_data.errors import FerError
 
-HOST = "127.0.0.1"
+HOST = LOOPBACK[0]
 FIRST_PORT = 8501
-START_SECONDS = 60
-
-OPTIONS = (
-    f"--server.address={HOST}",
-    "--server.headless=true",  # no browser, no e-mail prompt
-    "--server.fileWatcherType=none",
-    "--server.enableXsrfProtection=true",
-    "--server.enableCORS=true",
-    "--server.enableStaticServing=false",
-    "--browser.gatherUsageStats=false",
-    "--client.toolbarMode=minimal",
-    "--client.showErrorDetails=type",
-    "--logger.level=warning",
-    "--theme.base=light",
-    "--theme.primaryColor=#2b6cb0",
-)
+ENDING_SECONDS = 5
 
 
 def launch(
@@ -44,8 +28,11 @@ def launch(
     db: str | Path | None = None,
     port: int | None = None,
     *,
+    host: str = HOST,
+    oidc: str | Path | None = None,
+    insecure_public: bool = False,
     tell: Callable[[str], object] = print,
-    **settings: object,
+    **settings: Any,
 ) -> int:
     """Serve the curator until it is interrupted.
 
@@ -53,7 +40,10 @@ def launch(
         manifest: the manifest to review.
         audit: table of a model's opinions on it (`fer audit`).
         db: SQLite file or SQLAlchemy URL of the decision log; None means the project's.
-        port: port on 127.0.0.1; None takes the first free one from FIRST_PORT on.
+        port: port to listen on; None takes the first free one from FIRST_PORT on.
+        host: address to listen on.
+        oidc: file that says where a team signs in and who belongs to it (`curation_app.team.Team`).
+        insecure_public: listen on another address than this machine's although nobody signs in.
         tell: where the URL and the place of the decisions are told.
         settings: further fields of `curation_app.settings.Settings`: reviewer, queue, mode, blind, page_faces.
 
@@ -61,25 +51,30 @@ def launch(
         The server's exit status; 0 after Ctrl-C.
 
     Raises:
-        FerError: the manifest, the audit or the log cannot be opened, a port is taken, or the server fails.
+        FerError: the manifest, the audit, the log or the team's file cannot be opened, a port is taken, the address
+            is open to others without a sign-in, or the server fails.
     """
-    opened = manifests.read(manifest)
-    place = str(db) if db is not None else str(default_log(opened))
-    Collection(opened, Path(audit) if audit else None)  # what is wrong is told here, not in the browser
-    log = DecisionLog(place)
-    log.close()
+    team = None if oidc is None else _read_team(oidc)
+    local = is_loopback(host)
+    if not (local or team or insecure_public):
+        raise FerError(
+            f"--host {host}: everybody who reaches this machine could see the faces and decide; let reviewers sign in "
+            "(--oidc FILE), or insist with --insecure-public"
+        )
+    port = _free_port(host) if port is None else _require_free(host, port)
     resolved = Settings(
-        manifest=str(opened.path),
+        manifest=str(Path(manifest).resolve()),
         audit=str(Path(audit).resolve()) if audit else None,
-        db=place if "://" in place else str(Path(place).resolve()),
+        db=None if db is None else str(db) if "://" in str(db) else str(Path(db).resolve()),
+        team=team,
+        public=not (local or team),
         **settings,
     )
-    port = _free_port() if port is None else _require_free(port)
-    process = start(resolved, port)
+    process, decisions = _start(resolved, port, host)
     # A terminal sends Ctrl-C to the server too; a service manager stops only this process.
     previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
-        tell(f"curator at http://{HOST}:{port}   decisions: {log.name}   (Ctrl-C stops; nothing is lost)")
+        tell(f"curator at {page_url(resolved, port, host)}   decisions: {decisions}   (Ctrl-C stops; nothing is lost)")
         return process.wait()
     except KeyboardInterrupt:
         return 0
@@ -88,62 +83,110 @@ def launch(
         stop(process)
 
 
-def start(settings: Settings, port: int) -> "subprocess.Popen[bytes]":
-    """Start the server and return once it answers.
+def start(settings: Settings, port: int, host: str = HOST) -> "subprocess.Popen[str]":
+    """Start the server and return once it answers. It ends when the process that started it does.
 
     Raises:
-        FerError: it ended, or did not answer within START_SECONDS.
+        FerError: it refused, or ended before it answered.
     """
-    app = Path(__file__).with_name("app.py")
-    package_root = str(app.parent.parent)
-    paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(app), *OPTIONS, f"--server.port={port}"],
-        env={**os.environ, **settings.environment(), "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(f"http://{HOST}:{port}/_stcore/health", timeout=2).close()
-            return process
-        time.sleep(0.1)
-    stop(process)
-    raise FerError(
-        f"the curator did not start on {HOST}:{port} (exit status {process.returncode}); what it said is above, "
-        "another --port may help"
-    )
+    return _start(settings, port, host)[0]
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: "subprocess.Popen[str]") -> None:
     """End the server; decisions are on the disk already."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(timeout=5)
+            process.wait(timeout=ENDING_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
-def _free_port() -> int:
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def page_url(settings: Settings, port: int, host: str = HOST) -> str:
+    """Where reviewers find the page."""
+    if settings.team is not None:
+        return settings.team.page_url(port)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def orders(settings: Settings, port: int, host: str) -> dict[str, Any]:
+    """What the server is told; `curation_app.server` reads it."""
+    url = page_url(settings, port, host)
+    secrets = {}
+    if settings.team is not None:
+        secrets = {"auth": sign_in_secrets(settings.team, read_client_secret(settings.team), port)}
+    names = {*LOOPBACK, host, urlsplit(url).hostname}
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "secrets": secrets,
+        "hosts": [] if settings.public else sorted(names - {"0.0.0.0", "::"}),
+        "url": url,
+        "host": host,
+        "port": port,
+    }
+
+
+def _read_team(file: str | Path) -> Team:
+    if importlib.util.find_spec("authlib") is None:
+        raise FerError(f"--oidc {file}: Authlib is not installed; pip install 'fer-data-studio[team]'")
+    return read_team(file)
+
+
+def _start(settings: Settings, port: int, host: str) -> "tuple[subprocess.Popen[str], str]":
+    paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "curation_app.server"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with contextlib.suppress(BrokenPipeError):
+        # The pipe stays open: the server ends when it is closed.
+        print(json.dumps(orders(settings, port, host)), file=process.stdin, flush=True)
+    answer = next(iter(process.stdout or ()), "")
+    if answer:
+        said: dict[str, str] = json.loads(answer)
+        if "decisions" in said:
+            return process, said["decisions"]
+    process.wait()
+    stop(process)
+    if answer:
+        raise FerError(said["refused"])
+    raise FerError(
+        f"the curator did not start on {host}:{port} (exit status {process.returncode}); what it said is above, "
+        "another --port may help"
+    )
+
+
+def _free_port(host: str) -> int:
     for port in range(FIRST_PORT, FIRST_PORT + 100):
-        if _is_free(port):
+        if _is_free(host, port):
             return port
-    raise FerError(f"no port from {FIRST_PORT} to {FIRST_PORT + 99} is free on {HOST}; name one with --port")
+    raise FerError(f"no port from {FIRST_PORT} to {FIRST_PORT + 99} is free on {host}; name one with --port")
 
 
-def _require_free(port: int) -> int:
-    if not _is_free(port):
-        raise FerError(f"port {port} on {HOST} is taken; name another with --port, or leave it out")
+def _require_free(host: str, port: int) -> int:
+    if not _is_free(host, port):
+        raise FerError(f"port {port} on {host} is taken or not ours; name another with --port, or leave it out")
     return port
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True

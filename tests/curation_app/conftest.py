@@ -1,5 +1,8 @@
 """A small project with an audit and synthetic faces."""
 
+import sqlite3
+from contextlib import closing, contextmanager
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -78,3 +81,27 @@ def log(tmp_path):
 @pytest.fixture
 def settings(project, audit, tmp_path):
     return Settings(manifest=str(project.path), audit=str(audit), db=str(tmp_path / "decisions.sqlite"), reviewer="ada")
+
+
+@pytest.fixture
+def break_log(tmp_path, log):
+    """A `with` block in which the log takes no event; with `reads` it cannot even be read."""
+
+    def run(statement):
+        with closing(sqlite3.connect(tmp_path / "decisions.sqlite", timeout=30)) as other, other:
+            other.execute(statement)
+
+    @contextmanager
+    def broken(reads=False):
+        refusal = "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        run(
+            "ALTER TABLE decisions RENAME TO away"
+            if reads
+            else f"CREATE TRIGGER full BEFORE INSERT ON decisions {refusal}"
+        )
+        try:
+            yield
+        finally:
+            run("ALTER TABLE away RENAME TO decisions" if reads else "DROP TRIGGER full")
+
+    return broken

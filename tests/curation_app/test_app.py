@@ -1,13 +1,12 @@
-"""The page, driven without a browser."""
+"""What stands beside the panel, driven without a browser."""
 
-import sqlite3
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import curation_app
-from fer_data.decision_log import standing
 
 APP = Path(curation_app.__file__).with_name("app.py")
 
@@ -16,91 +15,91 @@ APP = Path(curation_app.__file__).with_name("app.py")
 def open_app(settings, monkeypatch):
     import streamlit as st
 
-    def run(**changes):
+    def run(query=None, **changes):
         st.cache_resource.clear()
         for name, value in settings.model_copy(update=changes).environment().items():
             monkeypatch.setenv(name, value)
-        app = AppTest.from_file(str(APP), default_timeout=30).run()
-        assert not app.exception
-        return app
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in (query or {}).items():
+            app.query_params[name] = value
+        return checked(app.run())
 
     return run
 
 
-def press(app, name):
-    button = next(button for button in app.button if name in (button.label, button.key))
-    app = button.click().run()
+def checked(app):
     assert not app.exception
     return app
 
 
-def page_text(app):
-    return "".join(element.proto.body for element in app.main if element.type == "html") + "".join(
-        element.proto.body for element in app.get("html")
-    )
+def told(app):
+    """What the panel was sent."""
+    (panel,) = app.get("bidi_component")
+    return json.loads(panel.proto.json)
 
 
-def test_decide_undo_and_the_end_of_the_queue(open_app, log):
+def test_the_first_queue_with_faces_is_open_and_another_can_be_chosen(open_app):
     app = open_app()
-    assert "0 of 4 decided" in page_text(app) and "surprise" in page_text(app)
-    app = press(app, "surprise")
-    assert [(event.sample_id, event.label) for event in log.events()] == [("real/3", "surprise")]
-    assert "1 of 4 decided" in page_text(app) and "saved: → surprise" in page_text(app)
-    app = press(app, "Undo")
-    assert standing(log.events()) == {} and "0 of 4 decided" in page_text(app)
-    for name in ("Keep label", "Drop face", "Unsure", "anger"):
-        app = press(app, name)
-    assert [event.action for event in standing(log.events()).values()] == ["keep", "drop", "unsure", "relabel"]
-    assert "Every face of this queue is decided" in app.success[0].value
-    app = press(app, "Back")
-    assert "you decided" in page_text(app)
+    queue = app.sidebar.radio[0]
+    assert queue.options[0] == "Suspected labels (4)" and told(app)["queue"]["name"] == "suspected"
+    app = checked(queue.set_value("synthetic").run())
+    assert told(app)["queue"]["name"] == "synthetic" and told(app)["total"] == 4
 
 
-def test_a_restart_goes_on_where_it_was(open_app):
-    press(press(open_app(), "Keep label"), "Keep label")
-    assert "2 of 4 decided" in page_text(open_app())
+def test_settings_and_links_say_where_to_begin(open_app):
+    assert told(open_app(queue="synthetic"))["queue"]["name"] == "synthetic"
+    assert told(open_app(mode="page", page_faces=2))["layout"] == "page"
+    linked = told(open_app(query={"queue": "suspected", "sample": "real/2"}))
+    assert (linked["queue"]["name"], linked["at"], linked["linked"]) == ("suspected", 3, True)
+    assert told(open_app(keys={"keep": "b"}))["keys"]["keep"] == "b"
 
 
-def test_synthetic_faces_are_accepted_or_rejected(open_app, log):
-    app = open_app(queue="synthetic")
-    assert not [button for button in app.button if button.label in ("Keep label", "anger")]
-    press(press(app, "Accept"), "Reject")
-    assert [(event.sample_id, event.action) for event in log.events()] == [("made/0", "accept"), ("made/1", "reject")]
-
-
-def test_a_note_is_saved_with_its_decision(open_app, log):
+def test_a_queue_is_narrowed_and_blind_offers_no_filter_that_tells(open_app):
     app = open_app()
-    next(field for field in app.text_input if field.placeholder.startswith("Note")).set_value(" <b>odd</b> ").run()
-    press(app, "Drop face")
-    assert log.events()[0].note == "<b>odd</b>"
+    app = checked(next(box for box in app.selectbox if box.label == "Model suggests").set_value("anger").run())
+    assert told(app)["total"] == 1
+    app = checked(app.toggle[0].set_value(True).run())
+    assert told(app)["blind"] and told(app)["total"] == 4
+    assert [box.label for box in app.selectbox] == ["Split", "Source"]
 
 
-def test_blind_shows_neither_label_nor_opinion_nor_name(open_app):
-    app = open_app(blind=True)
-    assert "fear" not in page_text(app) and "surprise" not in page_text(app) and "real/" not in page_text(app)
-    assert not [button for button in app.button if button.label == "Keep label"]
-
-
-def test_a_hostile_id_is_text(open_app):
-    app = press(press(open_app(), "Next"), "Next")
-    assert "real/&lt;img src=x onerror=alert(1)&gt;" in page_text(app) and "<img src=x" not in page_text(app)
-
-
-def test_the_help_names_every_key(open_app):
-    app = press(open_app(), "Keys")
-    assert "the face shows anger" in page_text(app) and "undo the last step" in page_text(app)
-
-
-def test_what_is_not_saved_is_said(open_app, log, tmp_path):
+def test_a_change_at_the_side_begins_anew_and_a_rerun_does_not(open_app):
     app = open_app()
-    with sqlite3.connect(tmp_path / "decisions.sqlite") as other:
-        other.execute("ALTER TABLE decisions RENAME TO away")
-    app = press(app, "Keep label")
-    assert "NOT saved" in page_text(app) and "0 of 4 decided" in page_text(app)
+    review = app.session_state.desk.review
+    assert checked(app.run()).session_state.desk.review is review
+    app = checked(app.sidebar.text_input[0].set_value("ben").run())
+    assert app.session_state.desk.review is not review and told(app)["reviewer"] == "ben"
 
 
-def test_a_manifest_that_is_gone_and_a_nameless_reviewer_are_told(open_app, settings):
-    app = open_app(manifest="nowhere.parquet")
-    assert "cannot start" in app.error[0].value and "nowhere.parquet" in app.text[0].value
+@pytest.mark.parametrize(
+    ("changes", "query", "words"),
+    [
+        ({"keys": {"keep": "d"}}, None, "D is set for keep and for drop"),
+        ({}, {"sample": "real/x"}, "no face of this manifest has the id 'real/x'"),
+        ({"manifest": "nowhere.parquet"}, None, "nowhere.parquet"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(open_app, changes, query, words):
+    app = open_app(query, **changes)
+    assert len(app.error) == 1 and words in "".join(text.value for text in app.text)
+    assert not app.get("bidi_component")
+
+
+def test_a_condition_that_is_none_is_told(open_app):
+    app = open_app()
+    where = next(field for field in app.text_input if field.label == "Where")
+    app = checked(where.set_value("weight <").run())
+    assert app.error[0].value == "This cannot be reviewed."
+
+
+def test_a_nameless_reviewer_is_asked_for_a_name(open_app):
     app = open_app(reviewer="")
-    assert "Write your name" in app.info[0].value and not app.button
+    assert "Write your name" in app.info[0].value and not app.get("bidi_component")
+
+
+def test_faces_chosen_on_another_page_are_a_queue(open_app):
+    app = open_app()
+    app.session_state["chosen_faces"] = ("Around fear", ("real/5", "real/1"))
+    app = checked(app.run())
+    assert app.sidebar.radio[0].options[0] == "Around fear (2)"
+    assert (told(app)["queue"]["title"], told(app)["total"]) == ("Around fear", 2)

@@ -1,0 +1,1 @@
+"""What tables beside a manifest tell of its faces, one module for each kind of table."""

@@ -1,0 +1,119 @@
+"""The server process: `python -m curation_app.server`, started by `launch` and ended with it.
+
+Its orders come as one line of JSON on standard input, because a command line and an environment can be read by others.
+The input stays open as long as `launch` lives: when it ends, the server ends too, however `launch` was killed.
+One line of JSON on standard output answers: where decisions go, or why the server does not start.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Any
+
+ENDING_SECONDS = 5
+
+OPTIONS = {
+    "secrets.files": [],  # those of other apps are none of ours
+    "server.headless": True,  # no browser, no e-mail prompt
+    "server.fileWatcherType": "none",
+    "server.enableXsrfProtection": True,
+    "server.enableCORS": True,
+    "server.enableStaticServing": False,
+    "browser.gatherUsageStats": False,
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "type",
+    "runner.postScriptGC": False,  # it took nine tenths of the time of a decision; Python collects by itself
+    "logger.level": "warning",
+    "theme.base": "light",
+    "theme.primaryColor": "#2b6cb0",
+}
+
+
+def main() -> int:
+    """Serve until told to stop. Returns the exit status."""
+    orders = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_launch, daemon=True).start()
+    answers = _take_stdout()
+
+    from curation_app.opened import open_log
+    from curation_app.settings import VARIABLE
+    from fer_data.errors import FerError
+
+    os.environ[VARIABLE] = json.dumps(orders["settings"])
+    try:
+        place = open_log(_settings()).name  # opens the faces too: what is wrong is told here, not in the browser
+    except FerError as error:
+        _answer(answers, {"refused": str(error)})
+        return 1
+    _serve(orders, lambda: _answer(answers, {"decisions": place}))
+    return 0
+
+
+def _serve(orders: dict[str, Any], ready: Any) -> None:
+    from starlette.middleware import Middleware
+    from streamlit import App
+
+    from curation_app.gate import Gate
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: App) -> AsyncIterator[None]:
+        ready()
+        threading.Thread(target=_warm_up, daemon=True).start()
+        yield
+
+    app = App(
+        Path(__file__).with_name("app.py"),
+        secrets=orders["secrets"],
+        lifespan=lifespan,
+        middleware=[Middleware(Gate, hosts=orders["hosts"], url=orders["url"])],
+    )
+    place = {"server.address": orders["host"], "server.port": orders["port"]}
+    app.run(config={**OPTIONS, **place})
+
+
+def _warm_up() -> None:
+    """What the first page needs besides the faces, while the browser still reads Streamlit's scripts."""
+    import curation_app.reviewing  # noqa: F401
+    from curation_app.opened import open_collection, open_log
+    from curation_app.queues import queue_sizes
+    from fer_data.errors import FerError
+
+    settings = _settings()
+    with contextlib.suppress(FerError):  # the page will tell
+        queue_sizes(open_collection(settings), open_log(settings))
+
+
+def _settings() -> Any:
+    from curation_app.settings import from_environment
+
+    return from_environment()
+
+
+def _take_stdout() -> IO[str]:
+    """Standard output for the answer alone; whatever else is printed goes nowhere."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return answers
+
+
+def _answer(answers: IO[str], answer: dict[str, str]) -> None:
+    with contextlib.suppress(BrokenPipeError), answers:
+        answers.write(json.dumps(answer) + "\n")
+
+
+def _end_with_launch() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ENDING_SECONDS)
+    os._exit(1)  # decisions are on the disk already
+
+
+if __name__ == "__main__":
+    sys.exit(main())
