@@ -42,6 +42,7 @@ from fer_data.files import sha256_json
 from fer_data.manifest import Manifest
 from fer_data.plans import Cell, Plan
 from fer_data.progress import Terminal
+from generators.contract import GuideSource
 from generators.fidelity import (
     FidelityConfig,
     Reference,
@@ -89,6 +90,7 @@ class Bench:
     sampling: Mapping[str, Any]
     sizes: Sizes
     minutes: float | None
+    guide: GuideSource | None = None
 
     def stages_of(self, source: str) -> list[Stage]:
         """The stages of the run that a source draws with."""
@@ -108,7 +110,7 @@ class Bench:
         """Unscreened faces of every label, lit as training faces are; what an earlier call drew is read."""
         cells = [cell for label in self.training.labels for cell in lit_cells(self.reference, label, self.sizes.curve)]
         config = build(GenerateConfig, self._options(source), "benchmark")
-        guide = None if source == "dcgan" else guide_source(self.judges / "guide")
+        guide = None if source == "dcgan" else self.guide
         asked = {"generate": config.model_dump(mode="json"), "guide": guide.sha256 if guide else None}
         out = self._place(f"curve-{source}-{stage.steps}", stage.checkpoint, cells, asked)
         if out.is_file():
@@ -258,7 +260,8 @@ def _open(given: argparse.Namespace) -> Bench:
     reference = read_reference(training, loaded.measuring, config, Terminal(), condition_judge=loaded.conditions)
     FOLDER.mkdir(parents=True, exist_ok=True)
     sampling = yaml.safe_load(given.sampling)
-    return Bench(training, given.judges, loaded, reference, runs, sampling, sizes, given.minutes)
+    guide = guide_source(given.judges / "guide")
+    return Bench(training, given.judges, loaded, reference, runs, sampling, sizes, given.minutes, guide)
 
 
 def _cell(label: str, occlusion: str | None, light: str | None, count: int) -> Cell:

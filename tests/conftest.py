@@ -1,6 +1,7 @@
 """Fixtures that every room shares: a project folder, and small manifests of real stores."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,22 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and "FER_NO_SKIPS" in os.environ and not excused:
         report.outcome, report.longrepr = "failed", f"skipped where nothing may skip: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def fer(project, monkeypatch, capsys):
+    """Runs `fer …` in this process: exit code, standard output, standard error."""
+
+    import fer_cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            fer_cli.main()
+        printed = capsys.readouterr()
+        return exit_.value.code or 0, printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture

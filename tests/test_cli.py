@@ -1,7 +1,6 @@
 """The `fer` command as a user meets it: what it prints, what it refuses, how it exits."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -10,20 +9,6 @@ from PIL import Image
 import fer_cli
 
 VERBS = [command.name or command.callback.__name__ for command in fer_cli.app.registered_commands]
-
-
-@pytest.fixture
-def fer(project, monkeypatch, capsys):
-    """Runs `fer …` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            fer_cli.main()
-        printed = capsys.readouterr()
-        return exit_.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

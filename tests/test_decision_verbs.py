@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -11,25 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from decisions_made import decide
 
-import fer_cli
 from fer_data import tables
 from fer_data.decision_log import DecisionLog, undo_of
 
 LABELS = ["fear", "fear", "anger", "sadness"]
-
-
-@pytest.fixture
-def fer(project, monkeypatch, capsys):
-    """Runs `fer …` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            fer_cli.main()
-        printed = capsys.readouterr()
-        return exit_.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """`fer judges` as a user meets it."""
 
 import json
-import sys
 
 import pytest
-
-import fer_cli
 
 TINY = [
     f"{role}.{setting}"
@@ -13,20 +10,6 @@ TINY = [
     for setting in ("steps=2", "size_px=24", "batch_size=16", "threads=1", "evaluations=1")
 ]
 SETTINGS = [word for setting in ("fewest=1", "conditions.copies=1", *TINY) for word in ("--set", setting)]
-
-
-@pytest.fixture
-def fer(project, monkeypatch, capsys):
-    """Runs `fer …` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            fer_cli.main()
-        printed = capsys.readouterr()
-        return exit_.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_data import images
 from generators.fidelity.estimates import Doubles, Estimate, Floats, Rows, mean, median, share
 from generators.fidelity.manifold import squared_distances
 
@@ -122,7 +123,12 @@ def nearest(faces: View, others: Floats) -> tuple[Doubles, Rows]:
 
 
 def is_exact_copy(pictures: NDArray[np.uint8], training: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which of pictures uint8 [N, C, S, S] equal a training picture, as they are or mirrored; bool [N]."""
+    """Which of pictures uint8 [N, C, S, S] equal a training picture, as they are or mirrored; bool [N].
+
+    Grey pictures are compared with coloured ones as grey.
+    """
+    if pictures.shape[1] != training.shape[1]:
+        pictures, training = _as_grey(pictures), _as_grey(training)
     known = set(_bytes(training))
     both = zip(_bytes(pictures), _bytes(pictures[..., ::-1]), strict=True)
     return np.fromiter((plain in known or mirrored in known for plain, mirrored in both), dtype=bool)
@@ -142,6 +148,14 @@ def _to_neighbour(training: Floats, rows: Rows) -> Doubles:
         distances[np.arange(len(own)), own] = np.inf
         found[start : start + _BLOCK] = distances.min(axis=1)
     return found[place]
+
+
+def _as_grey(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 [N, 1, S, S]."""
+    if pictures.shape[1] == 1 or not len(pictures):
+        return pictures[:, :1]
+    shaped = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
+    return np.stack([images.as_view(picture, picture.shape[0], 1) for picture in shaped])
 
 
 def _bytes(pictures: NDArray[np.uint8]) -> Iterator[bytes]:

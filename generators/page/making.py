@@ -141,6 +141,8 @@ def _value(value: object) -> str:
         return ", ".join(f"{key} {_value(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(_value(inner) for inner in value) or "none"
+    if value is None:
+        return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

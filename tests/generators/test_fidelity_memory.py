@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
@@ -83,6 +84,15 @@ def test_exact_copies_also_mirrored():
     training = random.integers(0, 256, size=(5, 3, 8, 8), dtype=np.uint8)
     faces = np.stack([training[2], training[3][..., ::-1], training[1] ^ 1])
     assert is_exact_copy(faces, training).tolist() == [True, True, False]
+
+
+def test_a_grey_copy_of_a_coloured_face_is_exact_too_and_the_other_way_round():
+    training = np.random.default_rng(0).integers(0, 256, size=(3, 3, 8, 8), dtype=np.uint8)
+    grey = np.stack([np.asarray(Image.fromarray(face.transpose(1, 2, 0)).convert("L"))[None] for face in training])
+    asked = np.stack([grey[1], grey[2][..., ::-1], grey[0] ^ 1])
+    assert is_exact_copy(asked, training).tolist() == [True, True, False]
+    assert is_exact_copy(training[:1], grey[1:]).tolist() == [False]
+    assert is_exact_copy(np.repeat(asked, 3, axis=1), grey).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("known", [40, 300])
