@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_data.agreement import PAUSE_MS
 from fer_data.decision_log import Decision, not_undone
 
-_LONGEST_MS = 60_000  # a longer look is a pause, and is not counted in the pace
 _PACE_OVER = 30
 
 
@@ -94,7 +94,7 @@ class Journal:
         """The mean look of the last decisions without pauses, seconds; None before there is one."""
         times = []
         for entry in reversed(self._alive.values()):
-            if entry.elapsed_ms is not None and entry.elapsed_ms <= _LONGEST_MS:
+            if entry.elapsed_ms is not None and entry.elapsed_ms <= PAUSE_MS:
                 times.append(entry.elapsed_ms)
             if len(times) == _PACE_OVER:
                 break

@@ -73,6 +73,7 @@ def test_faces_around_which_somebody_draws_are_a_queue(page):
     page.mouse.up()
     page.get_by_role("button", name="Review these").click()
     page.locator(".review", has_text="From the map").wait_for()
+    assert page.locator(".review", has_text="From the map").count() == 1
 
 
 def test_the_map_is_used_with_keys_alone(page):
@@ -84,9 +85,11 @@ def test_the_map_is_used_with_keys_alone(page):
     page.get_by_text("selected:").wait_for()
     page.keyboard.press("Escape")
     until(lambda: not page.get_by_text("selected:").count())
+    assert page.get_by_text("selected:").count() == 0
 
 
 def test_the_disagreements_are_one_click_from_the_reviewers(page):
     go(page, "Reviewers")
     page.get_by_text("Review the 1 face on which reviewers differ").click()
     page.locator(".review", has_text="Disagreements").wait_for()
+    assert page.locator(".review", has_text="Disagreements").count() == 1
