@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pyarrow as pa
 import pytest
+from curated_project import add_tables, make_project
 
 from curation_app.collection import Collection
 from curation_app.settings import Settings
@@ -26,6 +27,20 @@ def write_store(root, name, count, **more):
             pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
             writer.add(Sample(f"{row}", pixels, None, None, "train", f"row {row}", {"occlusion": "mask"}))
         return f"stores/{writer.close().path.name}"
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """The small project of `curated_project`, without tables beside its manifests."""
+    monkeypatch.chdir(tmp_path)
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def faces(bare):
+    """The same with every table that the curator reads."""
+    add_tables(bare)
+    return bare
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from curated_project import IDS, LABELS, REAL, add_tables, audit_columns, keep, make_project
+from curated_project import IDS, LABELS, REAL, audit_columns, keep
 
 from curation_app.collection import Collection
 from curation_app.knowledge.synthetic import Judgement
@@ -11,18 +11,6 @@ from fer_data import licenses, manifest
 from fer_data.duplicates import LINKS, NEAR
 from fer_data.errors import FerError
 from fer_data.expressions import BASIC7
-
-
-@pytest.fixture
-def bare(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return make_project(tmp_path)
-
-
-@pytest.fixture
-def faces(bare):
-    add_tables(bare)
-    return bare
 
 
 @pytest.fixture

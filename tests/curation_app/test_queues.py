@@ -4,25 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from curated_project import IDS, REAL, add_tables, audit_columns, keep, make_project, quality_columns
+from curated_project import IDS, REAL, audit_columns, keep, quality_columns
 from decisions_made import decide, plain
 
 from curation_app.collection import Collection
 from curation_app.queues import KINDS, build_queue, chosen_queue, missing_queues, queue_sizes
 from fer_data.decision_log import DecisionLog, undo_of
 from fer_data.errors import FerError
-
-
-@pytest.fixture
-def bare(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return make_project(tmp_path)
-
-
-@pytest.fixture
-def faces(bare):
-    add_tables(bare)
-    return bare
 
 
 @pytest.fixture
