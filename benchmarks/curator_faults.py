@@ -135,7 +135,7 @@ async def decide(page: ReviewPage, count: int) -> None:
     """Decide so many faces, as fast as the page takes them."""
     for _ in range(count):
         await page.look(0)
-        await page.decide(KEYS[len(page.faces) % len(KEYS)])
+        await page.decide_at_last(KEYS[len(page.faces) % len(KEYS)])
 
 
 async def reload(page: ReviewPage) -> None:

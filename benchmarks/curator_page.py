@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 PANEL = ".review"
 SHOWING = f"{PANEL}[data-showing=face]"
 LOOK_MS = 130  # the page takes no decision on a face that was on the screen for less than 100 ms
+PRESSES, PATIENCE_MS = 5, 2000  # of a reviewer whose key was not taken
 
 _PROBE = """(panel) => {
   const probe = window.ferProbe = { shown: [], saved: [], told: [] };
@@ -129,6 +131,20 @@ class ReviewPage:
         """Press a key that decides the face on the screen, and wait until another one is painted in its place."""
         self.faces.append((await self.row(), key))
         await self.turn(key)
+
+    async def decide_at_last(self, key: str) -> int:
+        """The same where the line may just have come back: Streamlit then builds the panel anew, and the page takes no
+        key on a face that was not on the screen long enough. Presses until another face is there; tells how often."""
+        row = await self.row()
+        self.faces.append((row, key))
+        for presses in range(1, PRESSES + 1):
+            await self.page.keyboard.press(key)
+            try:
+                await self.page.locator(f"{SHOWING}:not([data-row='{row}'])").wait_for(timeout=PATIENCE_MS)
+            except PlaywrightTimeout:
+                continue
+            return presses
+        raise RuntimeError(f"the page took no {key!r} on the face of row {row}, pressed {PRESSES} times")
 
     async def turn(self, key: str) -> None:
         """Press a key that brings up another face or page, and wait until it is painted."""
