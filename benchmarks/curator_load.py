@@ -7,7 +7,7 @@ at 40 decisions a minute each, twice of what is asked, so that it takes half the
 looked up in the log. `saved` runs from the decision to the server's word that it is on the disk.
 `memory`: one reviewer decides 5,000 faces one by one, another decides 500 pages of 64 in a Chromium; the server's
 memory, without the pages of mapped files (the store), is taken after the first 50 decisions and 5 pages and at the
-end. Server, browsers and clients share the machine.
+end; --decisions asks for fewer of both. Server, browsers and clients share the machine.
 """
 
 import argparse
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--audit", type=Path, help="default audit/<name>.parquet of its project")
     parser.add_argument("--part", choices=PARTS, help="only this; default both")
     parser.add_argument("--quick", action="store_true", help="five reviewers, ten decisions each; ten pages")
+    parser.add_argument("--decisions", type=int, help="of the memory's part, default 5000; a tenth as many pages")
     parser.add_argument("--out", type=Path, help="also write the lines to this file")
     arguments = parser.parse_args()
     if arguments.manifest is None and not arguments.quick:
@@ -50,7 +51,8 @@ def main() -> None:
         if arguments.part in (None, "reviewers"):
             asyncio.run(measure_reviewers(lines, faces, Path(folder) / "load.sqlite", quick=arguments.quick))
         if arguments.part in (None, "memory"):
-            asyncio.run(measure_memory(lines, faces, Path(folder) / "memory.sqlite", quick=arguments.quick))
+            decisions = arguments.decisions or (40 if arguments.quick else 5000)
+            asyncio.run(measure_memory(lines, faces, Path(folder) / "memory.sqlite", decisions))
     keep(lines, arguments.out)
 
 
@@ -106,9 +108,9 @@ async def _review(reviewer: ReviewPage | SocketReviewer, reader: LogReader, deci
             await reviewer.decide(*reader.outcome(key))
 
 
-async def measure_memory(lines: list[str], faces: Faces, log: Path, *, quick: bool) -> None:
-    warm_decisions, warm_pages = (5, 2) if quick else (50, 5)
-    decisions, pages = (40, 8) if quick else (5000, 500)
+async def measure_memory(lines: list[str], faces: Faces, log: Path, decisions: int) -> None:
+    warm_decisions, warm_pages = (5, 2) if decisions < 500 else (50, 5)
+    pages = max(2, decisions // 10)
     with serving(faces, log, "page") as server:
         async with browsing() as (browser,):
             page = await ReviewPage.open(browser, f"{server.url}/?queue=all")

@@ -81,22 +81,32 @@ class ReviewPage:
 
     @classmethod
     async def open(cls, browser: Browser, url: str, name: str | None = None) -> "ReviewPage":
-        """Open the curator in a fresh page of 1280x720, and wait until the first face is painted.
+        """Open the curator in a fresh tab, and wait until the first face is painted; arguments as for `visit`."""
+        made = await cls.blank(browser)
+        await made.visit(url, name)
+        return made
+
+    @classmethod
+    async def blank(cls, browser: Browser) -> "ReviewPage":
+        """An empty tab of 1280x720 that shares nothing with others, no cache either."""
+        context = await browser.new_context(viewport={"width": 1280, "height": 720})
+        made = cls(await context.new_page())
+        made.page.set_default_timeout(60_000)
+        return made
+
+    async def visit(self, url: str, name: str | None = None) -> None:
+        """Open the curator in this tab, and wait until the first face is painted.
 
         Args:
             name: what to write into the field for the reviewer's name; None where the server was told.
         """
-        context = await browser.new_context(viewport={"width": 1280, "height": 720})
-        made = cls(await context.new_page())
-        made.page.set_default_timeout(60_000)
-        await made.page.goto(url)
+        await self.page.goto(url)
         if name is not None:
-            field = made.page.get_by_label("Reviewer", exact=True)
+            field = self.page.get_by_label("Reviewer", exact=True)
             await field.fill(name)
             await field.press("Enter")
-        await made.wait_for_face()
-        await made.page.evaluate("() => document.activeElement?.blur()")  # a key in the field would be its text
-        return made
+        await self.wait_for_face()
+        await self.page.evaluate("() => document.activeElement?.blur()")  # a key in the field would be its text
 
     async def wait_for_face(self) -> None:
         """Wait until a face is painted, and begin to measure."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from curation_app.settings import Settings
-from curation_app.team import Team, is_member, name_of
+from curation_app.team import Team, TeamFile, is_member, name_of
 
 Role = Literal["reviewer", "lead"]
 
@@ -32,8 +32,9 @@ class Person:
 
 def person(settings: Settings) -> Person | None:
     """Who is at the page of this session, or None: nobody is signed in, or somebody who is not of the team."""
-    if settings.team is not None:
-        return member(settings.team, st.user.to_dict())
+    team = _present_team(settings)
+    if team is not None:
+        return member(team, st.user.to_dict())
     # On this machine whoever sees the page could as well change the files; on a network that is not so.
     return Person(settings.reviewer, "reviewer" if settings.public else "lead", signed_in=False)
 
@@ -57,6 +58,17 @@ def member(team: Team, claims: Mapping[str, Any]) -> Person | None:
     if is_member(team, team.leads, claims):
         return Person(name, "lead", signed_in=True)
     return Person(name, "reviewer", signed_in=True) if is_member(team, team.reviewers, claims) else None
+
+
+def _present_team(settings: Settings) -> Team | None:
+    if settings.team is None or settings.team_file is None:
+        return settings.team
+    return _followed(settings.team_file, settings.team).read()
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _followed(file: str, _team: Team) -> TeamFile:
+    return TeamFile(file, _team)
 
 
 def enter(settings: Settings) -> Person | None:

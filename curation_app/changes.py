@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,28 @@ import numpy as np
 from curation_app.collection import Collection
 from fer_data.decision_log import Decision
 from fer_data.decisions import Outcome, preview
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """How reviewers who differ are brought together; the arguments of `fer_data.decisions.apply` for it.
+
+    Attributes:
+        rule: a name of `fer_data.consensus.CONSENSUS`.
+        seniority: reviewers, the most senior first; of "seniority" only.
+        audit: a table with a model's probabilities; of "crowdlab" only.
+    """
+
+    rule: str = "majority"
+    seniority: tuple[str, ...] = ()
+    audit: Path | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """As `apply` and `preview` take it."""
+        return {"consensus": self.rule, "seniority": self.seniority, "audit": self.audit}
+
+
+MAJORITY = Consensus()
 
 
 @dataclass(frozen=True)
@@ -61,13 +84,13 @@ class Changes:
     noise: Sequence[Noise]
 
 
-def foresee(collection: Collection, events: Sequence[Decision]) -> Changes:
-    """What applying these events by majority would change.
+def foresee(collection: Collection, events: Sequence[Decision], consensus: Consensus = MAJORITY) -> Changes:
+    """What applying these events would change.
 
     Raises:
         FerError: what `fer_data.decisions.preview` refuses.
     """
-    outcomes = preview(collection.manifest, events)
+    outcomes = preview(collection.manifest, events, **consensus.arguments())
     moves = Counter(
         (entry.before or "no label", entry.after or "no label") for entry in outcomes if entry.before != entry.after
     )

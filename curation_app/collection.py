@@ -4,6 +4,7 @@ Whatever is asked of all faces is an Arrow column or a numpy array, read when it
 Python object per row. A million faces are open in seconds and take a few hundred megabytes.
 """
 
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,6 +81,7 @@ class Collection:
         self.paths = find_tables(manifest, audit=audit, **tables)
         self.opinions = None if self.paths.audit is None else Opinions(self.paths.audit, manifest)
         self._kept: dict[str, tuple[Hashable, Any]] = {}
+        self._making = threading.RLock()
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -115,7 +117,10 @@ class Collection:
         """What `make` returns: made once, and again where `version` differs from the last time."""
         kept = self._kept.get(name)
         if kept is None or kept[0] != version:
-            kept = self._kept[name] = version, make()
+            with self._making:  # who comes meanwhile waits for it
+                kept = self._kept.get(name)
+                if kept is None or kept[0] != version:
+                    kept = self._kept[name] = version, make()
         return kept[1]
 
     @property

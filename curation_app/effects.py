@@ -7,20 +7,26 @@ import pandas as pd
 import streamlit as st
 
 from curation_app.access import Person
-from curation_app.changes import Changes, Noise, foresee
+from curation_app.changes import MAJORITY, Changes, Consensus, Noise, foresee
 from curation_app.collection import Collection
+from curation_app.figures import show_figures
 from curation_app.history import read_history
 from curation_app.opened import open_collection, open_log
 from curation_app.retraining import Recipe, Retraining, find_retraining, start_retraining, stop_retraining
 from curation_app.settings import Settings
 from fer_data import decisions
-from fer_data.decision_log import Decision, DecisionLog
+from fer_data.decision_log import Decision, DecisionLog, standing
 from fer_data.errors import FerError
 from fer_data.project import relative
 
 MOST_MOVES = 8
 POLL_SECONDS = 2
 _METRICS = {"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+_RULES = {
+    "majority": "Majority",
+    "seniority": "Seniority",
+    "crowdlab": "CROWDLAB",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+_.-]*")
 
 
@@ -34,11 +40,12 @@ def show(settings: Settings, someone: Person) -> None:
     lead = someone.role == "lead"
     events = read_history(settings, None if lead else someone.name)
     st.header("Effects")
-    st.caption("What the decisions so far would change, if they were applied now, by majority.")
+    st.caption("What the decisions so far would change, if they were applied now.")
     if not lead:
         st.info("These are the effects of your own decisions. A lead sees those of everybody, and applies them.")
+    consensus = _choose_consensus(collection, events)
     try:
-        changes = _changes(collection, log, someone, events)
+        changes = _changes(collection, log, someone, events, consensus)
     except FerError as error:
         st.error("These decisions cannot be applied.")
         st.text(str(error))
@@ -50,22 +57,45 @@ def show(settings: Settings, someone: Person) -> None:
     _show_classes(changes)
     _show_noise(changes)
     if lead:
-        _offer_apply(collection, log)
-        _retraining(collection, log)
+        _offer_apply(collection, log, consensus)
+        _retraining(collection, log, consensus)
 
 
-def _changes(collection: Collection, log: DecisionLog, someone: Person, events: tuple[Decision, ...]) -> Changes:
+def _choose_consensus(collection: Collection, events: tuple[Decision, ...]) -> Consensus:
+    """How reviewers who differ are brought together; a choice only where there are several."""
+    reviewers = list(dict.fromkeys(name for _, name in standing(events)))
+    if len(reviewers) < 2:
+        return MAJORITY
+    audit = collection.paths.audit
+    rules = [name for name in _RULES if name != "crowdlab" or audit is not None]
+    left, right = st.columns(2, vertical_alignment="bottom")
+    rule = left.selectbox("Where reviewers differ", rules, format_func=_RULES.get)
+    if rule == "seniority":
+        order = right.multiselect("The most senior first", reviewers, reviewers[:1])
+        right.caption("The word of the most senior stands. Faces that none of them decided go by majority.")
+        return Consensus(rule, tuple(order)) if order else MAJORITY
+    if rule == "crowdlab":
+        right.caption(
+            "Labels are weighed by the reviewers' records and the audit's model; drops and doubts go by majority."
+        )
+        return Consensus(rule, audit=audit)
+    right.caption("More than half of them decide. A face without such a majority is unsure, and gets a soft label.")
+    return MAJORITY
+
+
+def _changes(
+    collection: Collection, log: DecisionLog, someone: Person, events: tuple[Decision, ...], consensus: Consensus
+) -> Changes:
     """Worked out once for what the log holds, and kept: `collection.keep` keeps the last answer."""
     name = "changes" if someone.role == "lead" else f"changes of {someone.name}"
-    version = (log.name, len(events))
-    changes: Changes = collection.keep(name, version, lambda: foresee(collection, events))
+    version = (log.name, len(events), consensus)
+    changes: Changes = collection.keep(name, version, lambda: foresee(collection, events, consensus))
     return changes
 
 
 def _show_outcomes(changes: Changes) -> None:
     words = {"relabelled": "Relabelled", "dropped": "Dropped", "unsure": "Unsure, soft label", "kept": "Confirmed"}
-    for column, (name, title) in zip(st.columns(len(words)), words.items(), strict=True):
-        column.metric(title, f"{changes.outcomes.get(name, 0):,}")
+    show_figures({title: f"{changes.outcomes.get(name, 0):,}" for name, title in words.items()})
 
 
 def _show_classes(changes: Changes) -> None:
@@ -108,16 +138,16 @@ def _show_noise(changes: Changes) -> None:
     )
 
 
-def _offer_apply(collection: Collection, log: DecisionLog) -> None:
+def _offer_apply(collection: Collection, log: DecisionLog, consensus: Consensus) -> None:
     st.subheader("Apply")
     manifest = collection.manifest
     with st.form("apply", border=False):
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         name = left.text_input("New manifest", f"{manifest.name}-clean", max_chars=80).strip()
-        asked = right.form_submit_button("Apply the decisions", type="primary")
+        asked = right.form_submit_button("Apply", type="primary")
     if asked:
         try:
-            written = _apply(collection, log, name)
+            written = _apply(collection, log, name, consensus)
         except FerError as error:
             st.error("Nothing was applied.")
             st.text(str(error))
@@ -126,16 +156,17 @@ def _offer_apply(collection: Collection, log: DecisionLog) -> None:
             st.code(f"fer describe {written}", language=None)
 
 
-def _apply(collection: Collection, log: DecisionLog, name: str) -> str:
-    """Apply by majority to a new manifest beside the one under review; returns its path as the project names it."""
+def _apply(collection: Collection, log: DecisionLog, name: str, consensus: Consensus) -> str:
+    """Apply to a new manifest beside the one under review; returns its path as the project names it."""
     if not _NAME.fullmatch(name):
         raise FerError(f"{name!r}: expected a name of letters, digits and + _ . -, for a manifest beside this one")
     with st.spinner("Applying…"):
-        clean = decisions.apply(collection.manifest, log, collection.manifest.path.with_name(name))
+        out = collection.manifest.path.with_name(name)
+        clean = decisions.apply(collection.manifest, log, out, **consensus.arguments())
     return str(Path(relative(clean.path, clean.root)).with_suffix(""))
 
 
-def _retraining(collection: Collection, log: DecisionLog) -> None:
+def _retraining(collection: Collection, log: DecisionLog, consensus: Consensus) -> None:
     st.subheader("Retrain with these decisions")
     st.caption(
         "The decisions are applied to a new manifest, and the same small classifier learns from the labels before and "
@@ -158,7 +189,7 @@ def _retraining(collection: Collection, log: DecisionLog) -> None:
     if asked:
         try:
             with st.spinner("Applying…"):
-                start_retraining(collection.manifest, log, recipe)
+                start_retraining(collection.manifest, log, recipe, consensus)
         except FerError as error:
             st.error("It did not begin.")
             st.text(str(error))
@@ -211,8 +242,8 @@ def _share(entry: tuple[float, float, float]) -> str:
 
 
 def _difference(entry: Noise) -> str:
-    points = 100 * (entry.after[0] - entry.before[0])
-    return f"{points:+.1f} points".replace("-", "−")
+    points = round(100 * (entry.after[0] - entry.before[0]), 1)
+    return f"{points:+.1f} points".replace("-", "−") if points else "0.0 points"
 
 
 def _signed(count: int) -> str:

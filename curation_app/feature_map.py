@@ -137,7 +137,7 @@ def _squared(places: NDArray[np.float64]) -> NDArray[np.uint16]:
     return np.asarray(np.clip(share, 0, 1) * _SIDE).astype(np.uint16)
 
 
-def show_map(made: FeatureMap, codes: NDArray[Any], words: Sequence[str], only: str | None) -> NDArray[np.int64]:
+def show_map(made: FeatureMap, codes: NDArray[Any], words: Sequence[str], only: str | None) -> NDArray[np.int64] | None:
     """Draw the map, and tell which rows were selected on it.
 
     Args:
@@ -146,7 +146,7 @@ def show_map(made: FeatureMap, codes: NDArray[Any], words: Sequence[str], only: 
         only: draw the faces of this label only; None draws all.
 
     Returns:
-        int64 [M] rows, of the label asked for; empty while nothing is selected.
+        int64 [M] rows inside what was drawn, of the label asked for; None while nothing is drawn.
     """
     shown = codes[made.rows] == words.index(only) if only is not None else np.ones(len(made.rows), dtype=bool)
     data = {
@@ -158,7 +158,7 @@ def show_map(made: FeatureMap, codes: NDArray[Any], words: Sequence[str], only: 
     said = st.session_state.get(KEY)
     polygon = said.get("polygon") if said else None
     if not is_polygon(polygon):
-        return np.empty(0, dtype=np.int64)
+        return None
     rows = made.inside(polygon)
     return rows if only is None else rows[codes[rows] == words.index(only)]
 

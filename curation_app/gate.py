@@ -6,6 +6,7 @@ from elsewhere, to run code that was written into the page, to show the page ins
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
@@ -17,18 +18,30 @@ import streamlit
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CLOSED = re.compile(
     r"/(?:component|app/static|_stcore/(?:upload_file|bidi-components|agent|metrics|script-health-check))(?:/|$)"
 )
 _METHODS = ("GET", "HEAD")
+_PAGE_SETTINGS = "/_stcore/host-config"
+_SETTINGS = {
+    # Streamlit would lay a box over the page and shut it off while the line is cut; the page says itself what is not
+    # saved, and can be used meanwhile.
+    "blockErrorDialogs": True,
+    "allowedOrigins": [],  # of pages that may hold this one: none may
+    "useExternalAuthToken": False,
+    "enableCustomParentMessages": False,
+    "enforceDownloadInNewTab": False,
+    "metricsUrl": "",
+}
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 class Gate:
     """ASGI middleware: refuses other hosts, other origins, other routes and other methods, and adds the headers."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], hosts: Iterable[str], url: str) -> None:
+    def __init__(self, app: Application, hosts: Iterable[str], url: str) -> None:
         """Guard `app`.
 
         Args:
@@ -50,7 +63,9 @@ class Gate:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         elif status:
-            await self._answer(status, send)
+            await self._answer(status, b"text/plain", b"refused", send)
+        elif scope["type"] == "http" and scope["path"] == _PAGE_SETTINGS:
+            await self._answer(200, b"application/json", json.dumps(_SETTINGS).encode(), send)
         else:
             await self._app(scope, receive, self._with_headers(scope, send))
 
@@ -80,10 +95,10 @@ class Gate:
 
         return send_with_headers
 
-    async def _answer(self, status: int, send: Send) -> None:
-        headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store"), *self._headers]
+    async def _answer(self, status: int, kind: bytes, body: bytes, send: Send) -> None:
+        headers = [(b"content-type", kind), (b"cache-control", b"no-store"), *self._headers]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"refused"})
+        await send({"type": "http.response.body", "body": body})
 
 
 def _host_name(host: str) -> str | None:

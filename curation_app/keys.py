@@ -19,6 +19,7 @@ DEFAULT_KEYS: Mapping[str, str] = MappingProxyType(
         "previous_page": "PageUp",
         "next_page": "PageDown",
         "select": " ",
+        "enlarge": "v",
         "note": "n",
         "jump": "j",
         "link": "l",

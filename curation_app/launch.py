@@ -2,24 +2,21 @@
 
 import contextlib
 import importlib.util
-import json
-import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from curation_app.process import begin, order, stop
 from curation_app.settings import Settings
 from curation_app.team import LOOPBACK, Team, read_client_secret, read_team, sign_in_secrets
 from fer_data.errors import FerError
 
 HOST = LOOPBACK[0]
 FIRST_PORT = 8501
-ENDING_SECONDS = 5
 
 
 def launch(
@@ -32,6 +29,7 @@ def launch(
     oidc: str | Path | None = None,
     insecure_public: bool = False,
     tell: Callable[[str], object] = print,
+    server: "subprocess.Popen[str] | None" = None,
     **settings: Any,
 ) -> int:
     """Serve the curator until it is interrupted.
@@ -45,6 +43,7 @@ def launch(
         oidc: file that says where a team signs in and who belongs to it (`curation_app.team.Team`).
         insecure_public: listen on another address than this machine's although nobody signs in.
         tell: where the URL and the place of the decisions are told.
+        server: one that has begun (`process.begin`) and waits for its orders; None begins one.
         settings: further fields of `curation_app.settings.Settings`: reviewer, queue, mode, blind, page_faces.
 
     Returns:
@@ -67,12 +66,13 @@ def launch(
         audit=str(Path(audit).resolve()) if audit else None,
         db=None if db is None else str(db) if "://" in str(db) else str(Path(db).resolve()),
         team=team,
+        team_file=None if oidc is None else str(Path(oidc).resolve()),
         public=not (local or team),
         **settings,
     )
-    process, decisions = _start(resolved, port, host)
-    # A terminal sends Ctrl-C to the server too; a service manager stops only this process.
-    previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    process = server or begin()
+    decisions = _start(process, resolved, port, host)
+    previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # what a service manager does
     try:
         tell(f"curator at {page_url(resolved, port, host)}   decisions: {decisions}   (Ctrl-C stops; nothing is lost)")
         return process.wait()
@@ -80,7 +80,8 @@ def launch(
         return 0
     finally:
         signal.signal(signal.SIGTERM, previous)
-        stop(process)
+        with _undisturbed():
+            stop(process)
 
 
 def start(settings: Settings, port: int, host: str = HOST) -> "subprocess.Popen[str]":
@@ -89,22 +90,9 @@ def start(settings: Settings, port: int, host: str = HOST) -> "subprocess.Popen[
     Raises:
         FerError: it refused, or ended before it answered.
     """
-    return _start(settings, port, host)[0]
-
-
-def stop(process: "subprocess.Popen[str]") -> None:
-    """End the server; decisions are on the disk already."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(timeout=ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+    process = begin()
+    _start(process, settings, port, host)
+    return process
 
 
 def is_loopback(host: str) -> bool:
@@ -136,33 +124,31 @@ def orders(settings: Settings, port: int, host: str) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """One Ctrl-C is enough: another one meanwhile does nothing."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _read_team(file: str | Path) -> Team:
     if importlib.util.find_spec("authlib") is None:
         raise FerError(f"--oidc {file}: Authlib is not installed; pip install 'fer-data-studio[team]'")
     return read_team(file)
 
 
-def _start(settings: Settings, port: int, host: str) -> "tuple[subprocess.Popen[str], str]":
-    paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "curation_app.server"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with contextlib.suppress(BrokenPipeError):
-        # The pipe stays open: the server ends when it is closed.
-        print(json.dumps(orders(settings, port, host)), file=process.stdin, flush=True)
-    answer = next(iter(process.stdout or ()), "")
-    if answer:
-        said: dict[str, str] = json.loads(answer)
-        if "decisions" in said:
-            return process, said["decisions"]
+def _start(process: "subprocess.Popen[str]", settings: Settings, port: int, host: str) -> str:
+    """Tell a server what to serve; returns where decisions go."""
+    answer = order(process, orders(settings, port, host))
+    if "decisions" in answer:
+        return answer["decisions"]
     process.wait()
     stop(process)
     if answer:
-        raise FerError(said["refused"])
+        raise FerError(answer["refused"])
     raise FerError(
         f"the curator did not start on {host}:{port} (exit status {process.returncode}); what it said is above, "
         "another --port may help"

@@ -11,6 +11,7 @@ from curation_app import reviewing
 from curation_app.access import Person
 from curation_app.collection import Collection
 from curation_app.feature_map import FeatureMap, make_map, show_map
+from curation_app.figures import show_figures
 from curation_app.opened import open_collection
 from curation_app.settings import Settings
 from fer_data.tabular.columns import value_codes
@@ -76,8 +77,7 @@ def _show_classes(collection: Collection) -> None:
         "Largest : smallest class": f"{labelled.max() / labelled.min():.1f} : 1" if len(labelled) else "–",
         "Worth equal classes": f"{worth(labelled.to_numpy()):.1f} of {len(labelled)}" if len(labelled) else "–",
     }
-    for place, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        place.metric(title, value)
+    show_figures(figures)
     table.insert(0, "faces", counts)
     table.insert(1, "share", counts / max(counts.sum(), 1))
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=float(table["share"].max()))
@@ -108,7 +108,10 @@ def _show_map(collection: Collection) -> None:
     chosen = st.selectbox("Show", [EVERY, *words])
     only = None if chosen == EVERY else chosen
     rows = show_map(made, codes, words, only)
+    if rows is None:
+        return
     if not len(rows):
+        st.text("No face lies inside; draw around some.")
         return
     counts = np.bincount(codes[rows] + 1, minlength=len(words) + 1)
     told = [f"{word} {count:,}" for word, count in zip(["no label", *words], counts, strict=True) if count]

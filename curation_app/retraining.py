@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curation_app.changes import MAJORITY, Consensus
 from curation_app.settings import without_settings
 from fer_data import decisions
 from fer_data.decision_log import DecisionLog
@@ -77,7 +78,9 @@ class Retraining:
         return _last_line(self.folder / "answer.txt", first=True) if self.results is not None else ""
 
 
-def start_retraining(manifest: Manifest, log: DecisionLog, recipe: Recipe = Recipe()) -> Path:
+def start_retraining(
+    manifest: Manifest, log: DecisionLog, recipe: Recipe = Recipe(), consensus: Consensus = MAJORITY
+) -> Path:
     """Apply the decisions and begin the experiment in a process of its own.
 
     Returns:
@@ -91,7 +94,7 @@ def start_retraining(manifest: Manifest, log: DecisionLog, recipe: Recipe = Reci
     with _lock(manifest, folder) as descriptor, contextlib.ExitStack() as on_failure:
         on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir()
-        clean = decisions.apply(manifest, log, folder / "cleaned")
+        clean = decisions.apply(manifest, log, folder / "cleaned", **consensus.arguments())
         write_json(folder / "experiment.yaml", _configuration(manifest, clean, recipe))  # YAML holds JSON
         _begin(manifest.root, folder, descriptor)
         on_failure.pop_all()

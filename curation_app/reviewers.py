@@ -14,10 +14,12 @@ import streamlit as st
 
 from curation_app import reviewing
 from curation_app.access import Person
+from curation_app.figures import show_figures
 from curation_app.history import read_history
 from curation_app.opened import open_collection, open_log
+from curation_app.queues import build_queue
 from curation_app.settings import Settings
-from fer_data.agreement import Pace, Pair, agreement, disagreements, paces, pairs, verdicts
+from fer_data.agreement import Pace, Pair, agreement, paces, pairs, verdicts
 from fer_data.decision_log import Decision, standing
 
 
@@ -29,20 +31,17 @@ class Team:
         paces: one for each reviewer.
         pairs: every two who share a face.
         together: as `fer_data.agreement.agreement`.
-        divided: faces on which they say different things.
     """
 
     paces: Sequence[Pace]
     pairs: Sequence[Pair]
     together: dict[str, Any]
-    divided: int
 
 
 def look_at(events: Sequence[Decision]) -> Team:
     """What events, in the log's order, tell of those who made them."""
-    current = standing(events)
-    ratings = list(verdicts(current).values())
-    return Team(paces(events), pairs(ratings), agreement(ratings), len(disagreements(current)))
+    ratings = list(verdicts(standing(events)).values())
+    return Team(paces(events), pairs(ratings), agreement(ratings))
 
 
 def show(settings: Settings, someone: Person) -> None:
@@ -58,11 +57,12 @@ def show(settings: Settings, someone: Person) -> None:
         st.info("Nothing is decided yet.")
         return
     name = "team" if lead else f"team of {someone.name}"
-    version = (open_log(settings).name, len(events))
-    team: Team = open_collection(settings).keep(name, version, lambda: look_at(events))
+    collection, log = open_collection(settings), open_log(settings)
+    version = (log.name, len(events))
+    team: Team = collection.keep(name, version, lambda: look_at(events))
     _show_paces(team)
     if lead:
-        _show_agreement(team)
+        _show_agreement(team, len(build_queue(collection, log, "disagreements")))
     else:
         st.caption("A lead sees the others too, and how far you agree.")
     _offer_export(events, "decisions" if lead else "my-decisions")
@@ -89,7 +89,7 @@ def _show_paces(team: Team) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, row_height=32, placeholder="–")
 
 
-def _show_agreement(team: Team) -> None:
+def _show_agreement(team: Team, divided: int) -> None:
     st.subheader("Agreement")
     together = team.together
     if not together["samples"]:
@@ -102,8 +102,7 @@ def _show_agreement(team: Team) -> None:
         kappa: _figure(together["kappa"]),
         "Krippendorff's α": _figure(together["alpha"]),
     }
-    for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(title, value)
+    show_figures(figures)
     rows = [
         {
             "reviewers": " and ".join(pair.reviewers),
@@ -115,11 +114,11 @@ def _show_agreement(team: Team) -> None:
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, row_height=32)
     st.caption("1 is perfect agreement, 0 is what chance gives.")
-    if team.divided:
-        faces = "face on which" if team.divided == 1 else "faces on which"
+    if divided:
+        faces = "face on which" if divided == 1 else "faces on which"
         st.page_link(
             st.session_state[reviewing.PAGE],
-            label=f"Review the {team.divided:,} {faces} reviewers differ",
+            label=f"Review the {divided:,} {faces} reviewers differ",
             query_params={"queue": "disagreements"},
         )
 

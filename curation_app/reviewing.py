@@ -18,6 +18,7 @@ EVERY = "every"
 CHOSEN = "chosen_faces"  # session state: (title, sample ids) of faces that were chosen on another page
 PAGE = "review_page"  # session state: this page, for others to lead to
 BEFORE = "before"  # session state: what was asked for here when the page was left for another
+_NARROWING = ("label", "suggestion", "split", "source")  # columns of which a reviewer may choose one word
 _MODES = {"single": "One at a time", "page": "A page at a time"}
 
 
@@ -35,6 +36,12 @@ class Choice:
     split: str | None = None
     where: str | None = None
     chosen: tuple[str, tuple[str, ...]] | None = None
+    role: access.Role = "reviewer"
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether only some faces of the queue are asked for."""
+        return any((self.given, self.suggested, self.source, self.split, self.where))
 
 
 def show(settings: Settings, someone: access.Person) -> None:
@@ -59,12 +66,31 @@ def show(settings: Settings, someone: access.Person) -> None:
             st.text(str(error))
             return
         st.session_state.desk, st.session_state.choice = desk, choice
-    _panel()
+    _panel(settings, someone)
+
+
+def rehearse(settings: Settings) -> None:
+    """Make up the first answer and give it to nobody: the first reviewer finds all that it needs read already.
+
+    Raises:
+        FerError: as `show`.
+    """
+    collection, log = open_collection(settings), open_log(settings)
+    sizes = queue_sizes(collection, log)
+    for column in _NARROWING:
+        collection.codes(column)
+    if sizes:
+        name = settings.queue if settings.queue in sizes else next(iter(sizes))
+        review = Review(collection, log, settings.reviewer, build_queue(collection, log, name), blind=settings.blind)
+        page_faces = settings.page_faces if settings.mode == "page" else None
+        Desk.open(review, page_faces=page_faces, changed_keys=settings.keys).answer(None)
 
 
 @st.fragment
-def _panel() -> None:
+def _panel(settings: Settings, someone: access.Person) -> None:
     """The part that is run again at every decision; the rest of the page is not."""
+    if someone.signed_in and access.person(settings) != someone:  # was taken off the team's list, or made a lead
+        st.rerun()
     show_panel(st.session_state.desk)
 
 
@@ -124,12 +150,21 @@ def _choose(settings: Settings, someone: access.Person, collection: Collection, 
                 st.text(sentence)
     for note in collection.notes:
         st.caption(note)
-    return Choice(someone.name, name, mode, blind, **narrowed, chosen=chosen if name == "chosen" else None)
+    return Choice(
+        someone.name, name, mode, blind, **narrowed, chosen=chosen if name == "chosen" else None, role=someone.role
+    )
 
 
 def _narrow(collection: Collection, blind: bool, before: Choice) -> dict[str, str | None]:
-    """Filters of a queue. Those by label or opinion would tell what blind mode hides."""
-    with st.expander("Only some of them"):
+    """Filters of a queue. Those by label or opinion would tell what blind mode hides.
+
+    Nothing is drawn in the drawer before it is opened: the first face is there sooner. Once something is chosen in it
+    it is drawn, since Streamlit forgets what is not.
+    """
+    drawer = st.expander("Only some of them", key="drawer", on_change="rerun")
+    if not (drawer.open or before.narrowed or ("choice" in st.session_state and st.session_state.choice.narrowed)):
+        return {}
+    with drawer:
         asked = {} if blind else {"given": _one_of("Label", collection, "label", before.given)}
         if not blind and collection.opinions is not None:
             asked["suggested"] = _one_of("Model suggests", collection, "suggestion", before.suggested)

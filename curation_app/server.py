@@ -1,11 +1,12 @@
-"""The server process: `python -m curation_app.server`, started by `launch` and ended with it.
+"""The server process: `python -m curation_app.server`, started by `process.begin` and ended with who called it.
 
 Its orders come as one line of JSON on standard input, because a command line and an environment can be read by others.
-The input stays open as long as `launch` lives: when it ends, the server ends too, however `launch` was killed.
+The input stays open as long as `fer curate` lives: when it ends, the server ends too, however it was killed.
 One line of JSON on standard output answers: where decisions go, or why the server does not start.
 """
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -37,14 +38,18 @@ OPTIONS = {
 
 def main() -> int:
     """Serve until told to stop. Returns the exit status."""
-    orders = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_launch, daemon=True).start()
+    gc.disable()  # while modules are imported, nothing is thrown away
     answers = _take_stdout()
 
     from curation_app.opened import open_log
     from curation_app.settings import VARIABLE
     from fer_data.errors import FerError
 
+    line = sys.stdin.readline()
+    if not line:  # whoever started it thought better of it
+        return 0
+    orders = json.loads(line)
+    threading.Thread(target=_end_with_launch, daemon=True).start()
     os.environ[VARIABLE] = json.dumps(orders["settings"])
     try:
         place = open_log(_settings()).name  # opens the faces too: what is wrong is told here, not in the browser
@@ -60,6 +65,7 @@ def _serve(orders: dict[str, Any], ready: Any) -> None:
     from streamlit import App
 
     from curation_app.gate import Gate
+    from curation_app.page_files import PageFiles
 
     @contextlib.asynccontextmanager
     async def lifespan(_: App) -> AsyncIterator[None]:
@@ -71,22 +77,23 @@ def _serve(orders: dict[str, Any], ready: Any) -> None:
         Path(__file__).with_name("app.py"),
         secrets=orders["secrets"],
         lifespan=lifespan,
-        middleware=[Middleware(Gate, hosts=orders["hosts"], url=orders["url"])],
+        middleware=[Middleware(Gate, hosts=orders["hosts"], url=orders["url"]), Middleware(PageFiles)],
     )
     place = {"server.address": orders["host"], "server.port": orders["port"]}
     app.run(config={**OPTIONS, **place})
 
 
 def _warm_up() -> None:
-    """What the first page needs besides the faces, while the browser still reads Streamlit's scripts."""
-    import curation_app.reviewing  # noqa: F401
-    from curation_app.opened import open_collection, open_log
-    from curation_app.queues import queue_sizes
+    """Do for nobody what the first page does, while the browser still reads Streamlit's scripts."""
+    from curation_app import navigation, reviewing  # noqa: F401
     from fer_data.errors import FerError
 
-    settings = _settings()
-    with contextlib.suppress(FerError):  # the page will tell
-        queue_sizes(open_collection(settings), open_log(settings))
+    try:
+        with contextlib.suppress(FerError):  # the page will tell
+            reviewing.rehearse(_settings())
+    finally:
+        gc.freeze()  # what is there by now stays, and is not looked through at every collection
+        gc.enable()
 
 
 def _settings() -> Any:

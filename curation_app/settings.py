@@ -43,6 +43,7 @@ class Settings(Preferences):
         db: path of the decision log's SQLite file, or a SQLAlchemy URL; None means the project's log.
         reviewer: name that decisions are signed with until the reviewer writes another; without sign-in only.
         team: who may sign in and what they may do; None means nobody signs in.
+        team_file: where that was read; the lists of members are read again when it changes.
         public: without sign-in, whoever reaches this machine over the network sees the faces and decides.
     """
 
@@ -51,6 +52,7 @@ class Settings(Preferences):
     db: str | None = Field(default=None, repr=False)  # may hold a password
     reviewer: str = ""
     team: Team | None = None
+    team_file: str | None = None
     public: bool = False
 
     def environment(self) -> dict[str, str]:

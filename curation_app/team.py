@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import os
+import sys
+import threading
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,6 +88,46 @@ def read_team(file: str | Path) -> Team:
     if team.client_secret_file is not None:
         team = team.model_copy(update={"client_secret_file": str((path.parent / team.client_secret_file).resolve())})
     return team
+
+
+class TeamFile:
+    """The lists of members in an `oidc.toml`, read again when it changes. Safe to share between threads.
+
+    What else stands in it counts from the next start on: the provider was told about it. A file that cannot be read
+    (it is being written, say) changes nothing, and is named on standard error.
+    """
+
+    def __init__(self, file: str | Path, team: Team) -> None:
+        """Follow a file.
+
+        Args:
+            file: path of the `oidc.toml`.
+            team: what it held when the server was started.
+        """
+        self._file, self._team = Path(file), team
+        self._seen: tuple[int, int] | None = None
+        self._turn = threading.Lock()
+
+    def read(self) -> Team:
+        """The team as the file names it now."""
+        with self._turn:
+            stamp = self._stamp()
+            if stamp != self._seen:
+                self._seen = stamp
+                try:
+                    now = read_team(self._file)
+                except FerError as error:
+                    print(f"{error}; until then the team is the one that it named before", file=sys.stderr, flush=True)
+                else:
+                    self._team = self._team.model_copy(update={"reviewers": now.reviewers, "leads": now.leads})
+            return self._team
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            facts = self._file.stat()
+        except OSError:
+            return None
+        return facts.st_mtime_ns, facts.st_size
 
 
 def read_client_secret(team: Team) -> str:

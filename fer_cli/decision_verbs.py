@@ -143,13 +143,13 @@ def reviewers(decisions: DecisionsOption = None, as_json: JsonOption = False) ->
 
     with closing(_open(decisions)) as decision_log:
         events = decision_log.events()
-    current = standing(events)
-    ratings = list(verdicts(current).values())
+    said = verdicts(standing(events))
+    ratings = list(said.values())
     facts = {
         "reviewers": [asdict(pace) for pace in paces(events)],
         "pairs": [asdict(pair) for pair in pairs(ratings)],
         "agreement": agreement(ratings),
-        "disagreements": len(disagreements(current)),
+        "disagreements": len(disagreements(said)),
     }
     say(as_json, facts, list(_reviewer_lines(facts)))
 

@@ -38,22 +38,29 @@ def curate(
 
     Settings: queue, mode (single or page), page_faces, blind, and keys (`--set keys.keep=b`).
     """
-    from curation_app.launch import launch
-    from curation_app.settings import Preferences
-    from fer_data.configuration import resolve
+    from curation_app.process import begin, stop
 
-    preferences = resolve(Preferences, config, settings or (), blind=blind or None)
-    status = launch(
-        manifest,
-        audit_table,
-        decisions,
-        port,
-        host=host,
-        oidc=oidc,
-        insecure_public=insecure_public,
-        reviewer=reviewer or "",
-        **preferences.model_dump(),
-    )
+    server = begin()  # it imports its modules while the settings are read here
+    try:
+        from curation_app.launch import launch
+        from curation_app.settings import Preferences
+        from fer_data.configuration import resolve
+
+        preferences = resolve(Preferences, config, settings or (), blind=blind or None)
+        status = launch(
+            manifest,
+            audit_table,
+            decisions,
+            port,
+            host=host,
+            oidc=oidc,
+            insecure_public=insecure_public,
+            reviewer=reviewer or "",
+            server=server,
+            **preferences.model_dump(),
+        )
+    finally:
+        stop(server)
     raise typer.Exit(status)
 
 

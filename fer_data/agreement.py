@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -61,24 +62,37 @@ class Pace:
     last: str
 
 
-def verdicts(standing: Standing) -> dict[str, dict[str, Verdict]]:
-    """sample_id → reviewer → what that reviewer says of the face now, as `fer_data.decision_log.standing` tells it."""
+def verdicts(
+    standing: Standing, labels: Mapping[str, str | None] = MappingProxyType({})
+) -> dict[str, dict[str, Verdict]]:
+    """sample_id → reviewer → what that reviewer says of the face now, as `fer_data.decision_log.standing` tells it.
+
+    Args:
+        labels: sample_id → present label, for decisions that do not tell which label was confirmed.
+    """
     said: dict[str, dict[str, Verdict]] = defaultdict(dict)
     for (sample_id, reviewer), decision in standing.items():
-        said[sample_id][reviewer] = verdict_of(decision, None)
+        said[sample_id][reviewer] = verdict_of(decision, labels.get(sample_id))
     return dict(said)
 
 
-def disagreements(standing: Standing) -> list[str]:
-    """Ids of the faces on which reviewers do not say the same, the most divided first.
+def disagreements(ratings: Mapping[str, Mapping[str, Hashable]]) -> list[str]:
+    """Ids of the faces on which reviewers do not say the same.
 
     Confirming a label and choosing it are the same; being unsure is a word too.
+
+    Args:
+        ratings: sample_id → reviewer → category, as `verdicts` tells them.
+
+    Returns:
+        The most divided first: those with the smallest share of reviewers behind the most frequent word; of these the
+        ones with most reviewers; then as in `ratings`.
     """
     divided = {}
-    for sample_id, said in verdicts(standing).items():
+    for sample_id, said in ratings.items():
         most = Counter(said.values()).most_common(1)[0][1]
         if most < len(said):
-            divided[sample_id] = most / len(said)
+            divided[sample_id] = most / len(said), -len(said)
     return sorted(divided, key=divided.__getitem__)
 
 

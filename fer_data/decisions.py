@@ -62,21 +62,35 @@ class Outcome:
     after: str | None
 
 
-def preview(manifest: Manifest, events: Sequence[Decision]) -> list[Outcome]:
-    """What `apply` would make of a log's events by majority, face by face; nothing is written.
+def preview(
+    manifest: Manifest,
+    events: Sequence[Decision],
+    *,
+    consensus: str = "majority",
+    seniority: Sequence[str] = (),
+    audit: Path | None = None,
+) -> list[Outcome]:
+    """What `apply` would make of a log's events, face by face; nothing is written.
 
     It looks at the rows that were decided on, and costs what these cost, however large the manifest is.
 
+    Args:
+        manifest: any manifest of the pictures that were decided on.
+        events: a log's, in its order.
+        consensus, seniority, audit: as of `apply`.
+
     Raises:
-        FerError: what `apply` refuses: a picture that changed, a label that is outside the manifest's set.
+        FerError: what `apply` refuses, but for what is wrong with the new manifest's name.
     """
-    decisions = list(standing(events).values())
+    current = standing(events)
+    decisions = list(current.values())
     rows = manifest.table
     if all(decision.scope == "sample" for decision in decisions):  # others speak of rows with other ids
         rows = rows.filter(pc.is_in(rows["sample_id"], pa.array({d.sample_id for d in decisions}, pa.string())))
     looked_at = Manifest(manifest.path, rows, manifest.metadata)
     decided, _ = _find_rows(looked_at, decisions, "id")
-    outcomes = _fold(looked_at, decided, "majority", Knowledge((), manifest.labels))[1]
+    knowledge = _knowledge(looked_at, current, list(decided), consensus, seniority, audit)
+    outcomes = _fold(looked_at, decided, consensus, knowledge)[1]
     ids = looked_at.frame["sample_id"].iloc[list(decided)]
     return [Outcome(str(sample_id), *outcome) for sample_id, outcome in zip(ids, outcomes, strict=True)]
 
@@ -125,10 +139,9 @@ def apply(
     refuse_existing(out, replace=replace)
     events = log.events()
     current = standing(events)
-    _refuse_strangers(seniority, consensus, {reviewer for _, reviewer in current})
     decided, elsewhere = _find_rows(manifest, list(current.values()), match)
-    opinions = _read_opinions(manifest, audit, list(decided)) if consensus == "crowdlab" and audit is not None else None
-    knowledge = Knowledge(seniority, manifest.labels, opinions)
+    knowledge = _knowledge(manifest, current, list(decided), consensus, seniority, audit)
+    opinions = knowledge.probabilities
     frame, outcomes, ratings = _fold(manifest, decided, consensus, knowledge)
     kept_events = export(events, out.with_suffix(".decisions.parquet"), replace=True)
     summary = {
@@ -155,6 +168,20 @@ def apply(
         replace=replace,
         decisions=summary,
     )
+
+
+def _knowledge(
+    manifest: Manifest,
+    current: Mapping[tuple[str, str], Decision],
+    rows: Sequence[int],
+    consensus: str,
+    seniority: Sequence[str],
+    audit: Path | None,
+) -> Knowledge:
+    """What the rule of consensus may go by on these rows."""
+    _refuse_strangers(seniority, consensus, {reviewer for _, reviewer in current})
+    opinions = _read_opinions(manifest, audit, rows) if consensus == "crowdlab" and audit is not None else None
+    return Knowledge(seniority, manifest.labels, opinions)
 
 
 def _refuse_strangers(seniority: Sequence[str], consensus: str, reviewers: set[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 SIZE = {"width": 1280, "height": 720}
 PATIENCE_MS = 60_000
+LOOK_MS = 150  # nobody has seen a face sooner, and the curator takes no key before that
 
 
 @contextmanager
@@ -51,3 +52,28 @@ def until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < ends, "waited in vain"
         time.sleep(0.05)
+
+
+def wait_for_face(page):
+    """Wait until the curator shows a face and takes a key for it: a key that comes sooner decides nothing."""
+    page.locator(".review[data-showing=face]").wait_for()
+    page.wait_for_timeout(LOOK_MS)
+
+
+def wait_for_standstill(page):
+    """Wait until Streamlit has put every element in its place: what still loads is smaller, and what is below moves."""
+    until(lambda: not page.get_by_test_id("stSkeleton").count())
+
+
+def draw_around(page, element, corners):
+    """Drag the pointer from corner to corner of an element: shares of its width and height, 0..1.
+
+    Every corner is looked for anew, on the screen and where the element is by then.
+    """
+    box = element.bounding_box()
+    places = [{"x": box["width"] * x, "y": box["height"] * y} for x, y in corners]
+    element.hover(position=places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        element.hover(position=place)
+    page.mouse.up()

@@ -21,7 +21,8 @@ class Judgement:
         score: 0..1, low = the judge does not see what was asked for.
         reason: why screening drops the face, or None where it keeps it.
         nearest: sample_id of the nearest training face, or None.
-        copy_score: 0..1, low = nearly a copy of that face; its distance on the scale of real faces.
+        copy_score: share of real faces, unseen in training, that come nearer to a training face, 0..1; low = nearly a
+            copy of `nearest`.
     """
 
     label: str | None

@@ -1,5 +1,6 @@
 """What one reviewer has decided so far, and what of it stands: ids and outcomes, never pictures."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,14 @@ class Journal:
 
 def entry_of(event: Decision, row: int) -> Entry:
     """A decision (no undo) in few words."""
-    batch = event.shown.get("batch")
+    action, label, batch = event.action, event.label, event.shown.get("batch")
     return Entry(
-        event.event_id, event.sample_id, row, event.pixel_sha256, event.action, event.label, batch, event.elapsed_ms
+        event_id=event.event_id,
+        sample_id=event.sample_id,
+        row=row,
+        pixel_sha256=event.pixel_sha256,
+        action=sys.intern(action),  # a reviewer decides tens of thousands: equal words are one string
+        label=label and sys.intern(label),
+        batch=batch and sys.intern(batch),
+        elapsed_ms=event.elapsed_ms,
     )

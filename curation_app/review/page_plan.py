@@ -24,18 +24,19 @@ class PagePlan:
 
     def __init__(self, review: Review, page_faces: int) -> None:
         self._review = review
-        self._pages: list[NDArray[np.int64]] = []
-        self._classes: list[str | None] = []
-        for label, members in _by_class(review, review.all_open()):
-            for page in _cut(members, _groups_of(review, members), page_faces):
-                self._pages.append(page)
-                self._classes.append(label)
+        self._labels: list[str | None] = [*review.collection.labels, None]
+        places, ranks = _by_class(review, review.all_open())
+        groups = review.queue.groups
+        counts = np.bincount(ranks)
+        sizes = _even_sizes(counts, page_faces) if groups is None else _whole_sizes(groups[places], page_faces)
+        self._places = places  # page after page
+        self._starts = np.cumsum([0, *sizes])
         self._page_of = np.full(review.places, -1, dtype=np.int32)
-        for number, page in enumerate(self._pages):
-            self._page_of[page] = number
+        self._page_of[places] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        self._ranks = ranks[self._starts[:-1]]
 
     def __len__(self) -> int:
-        return len(self._pages)
+        return len(self._ranks)
 
     def page_of(self, places: Sequence[int]) -> int | None:
         """The page of the first place. Places that are on none (they were decided before) get one of their own."""
@@ -45,21 +46,22 @@ class PagePlan:
         self._page_of = np.append(self._page_of, unknown)
         if self._page_of[places[0]] < 0:
             lonely = [place for place in places if self._page_of[place] < 0]
-            self._page_of[lonely] = len(self._pages)
-            self._pages.append(np.asarray(lonely, dtype=np.int64))
-            self._classes.append(None)
+            self._page_of[lonely] = len(self)
+            self._places = np.append(self._places, lonely)
+            self._starts = np.append(self._starts, len(self._places))
+            self._ranks = np.append(self._ranks, np.int16(len(self._labels) - 1))
         return int(self._page_of[places[0]])
 
     def places(self, number: int) -> list[int]:
         """The places of a page, in order."""
-        return [int(place) for place in self._pages[number]]
+        return [int(place) for place in self._on(number)]
 
     def open_pages(self, start: int, count: int) -> list[int]:
         """The first pages with something to decide, from page `start` on and then from the beginning."""
         found: list[int] = []
         for step in range(len(self)):
             number = (start + step) % len(self)
-            if self._review.any_open(self._pages[number]):
+            if self._review.any_open(self._on(number)):
                 found.append(number)
                 if len(found) == count:
                     break
@@ -79,6 +81,9 @@ class PagePlan:
             "more": len(missing) > 1,
         }
 
+    def _on(self, number: int) -> NDArray[np.int64]:
+        return self._places[self._starts[number] : self._starts[number + 1]]
+
     def _card(self, number: int) -> dict[str, Any]:
         review = self._review
         places = self.places(number)
@@ -87,7 +92,7 @@ class PagePlan:
         columns = min(_SHEET_COLUMNS, len(faces))
         return {
             "number": number,
-            "suggestion": self._classes[number],
+            "suggestion": self._labels[self._ranks[number]],
             "sheet": cards.data_uri(cards.sheet(pictures, columns, small_px(pictures, _FACE_PX))),
             "columns": columns,
             "faces": [_cell(review, place, face) for place, face in zip(places, faces, strict=True)],
@@ -103,39 +108,43 @@ def _cell(review: Review, place: int, face: Face) -> dict[str, Any]:
     return {**cell, **known, **side}
 
 
-def _by_class(review: Review, places: NDArray[np.int64]) -> list[tuple[str | None, NDArray[np.int64]]]:
+def _by_class(review: Review, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
     """Places of one predicted class together, in the order of the label set, those without an opinion last.
 
     Faces that belong side by side are about each other, whatever the model takes them for: they stay as they are.
+
+    Returns:
+        places: int64 [M], reordered.
+        ranks: int16 [M], the class of each by its place in the label set, the number of labels where there is none.
     """
-    if review.blind or not len(places) or review.queue.groups is not None:
-        return [(None, places)]
-    suggested = review.collection.column("suggestion")[review.queue.rows[places]]
-    parts: list[tuple[str | None, NDArray[np.int64]]] = [
-        (label, places[suggested == label]) for label in review.collection.labels
-    ]
-    known = np.isin(places, np.concatenate([members for _, members in parts]))
-    return [(label, members) for label, members in [*parts, (None, places[~known])] if len(members)]
+    labels = review.collection.labels
+    if review.blind or review.queue.groups is not None:
+        return places, np.full(len(places), len(labels), dtype=np.int16)
+    codes, words = review.collection.codes("suggestion")
+    ranks_of_words = [labels.index(word) if word in labels else len(labels) for word in words]
+    rank_of = np.array([*ranks_of_words, len(labels)], dtype=np.int16)  # code -1 is the last
+    ranks = rank_of[codes[review.queue.rows[places]]]
+    order = np.argsort(ranks, kind="stable")
+    return places[order], ranks[order]
 
 
-def _groups_of(review: Review, places: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    return None if review.queue.groups is None else review.queue.groups[places]
+def _even_sizes(counts: NDArray[np.int64], size: int) -> list[int]:
+    """How many faces each page holds where a page holds `size` of one class, the last one of a class the rest."""
+    sizes: list[int] = []
+    for count in counts.tolist():
+        sizes += [size] * (count // size) + [count % size] * (count % size > 0)
+    return sizes
 
 
-def _cut(places: NDArray[np.int64], groups: NDArray[np.int64] | None, size: int) -> list[NDArray[np.int64]]:
-    """Pages of at most `size` places, in order; a group goes to the next page whole where it fits on one."""
-    if groups is None:
-        return [places[start : start + size] for start in range(0, len(places), size)]
+def _whole_sizes(groups: NDArray[np.int64], size: int) -> list[int]:
+    """How many faces each page holds, at most `size`; a group goes to the next page whole where it fits on one."""
     starts = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
-    pages: list[NDArray[np.int64]] = []
-    page: list[int] = []
-    for members in np.split(places, starts[1:]):
-        if page and len(page) + len(members) > size:
-            pages.append(np.asarray(page, dtype=np.int64))
-            page = []
-        for start in range(0, len(members), size):
-            page = [*page, *members[start : start + size].tolist()]
-            if len(page) >= size:
-                pages.append(np.asarray(page[:size], dtype=np.int64))
-                page = page[size:]
-    return [*pages, np.asarray(page, dtype=np.int64)] if page else pages
+    sizes: list[int] = []
+    held = 0
+    for members in np.diff(starts, append=len(groups)).tolist():
+        if held and held + members > size:
+            sizes.append(held)
+            held = 0
+        full, held = divmod(held + members, size)
+        sizes += [size] * full
+    return sizes + [held] * (held > 0)

@@ -2,7 +2,8 @@
 
 The browser sends one value, `message`, whenever something was decided or the window moves on::
 
-    {number, who, round, outbox: [event …], at, held: [place or page …], find: {number, id} or null}
+    {number, who, round, outbox: [event …], at, held: [place or page …], find: {number, id} or null,
+     look: {number, place} or null}
 
 and always the *whole* outbox: a message that is lost or overtaken by a newer one loses nothing. The answer names the
 events that are in the log (`acknowledged`), and the browser drops exactly those.
@@ -23,7 +24,7 @@ from curation_app.review.journal import Entry
 from curation_app.review.outbox import Receipt
 from curation_app.review.page_plan import PagePlan
 from curation_app.review.session import Review
-from curation_app.review.window import window
+from curation_app.review.window import card_of, window
 from fer_data.errors import FerError
 
 KEY = "panel"
@@ -37,6 +38,7 @@ _SCRIPTS = (
     "picture",
     "facts",
     "single",
+    "closeup",
     "page",
     "help",
     "keyboard",
@@ -100,6 +102,8 @@ class Desk:
             message: as above; what is no message is answered as if nothing had been said.
         """
         message = message if isinstance(message, dict) and message.get("who") == self.review.who else {}
+        if message:
+            self.review.catch_up()
         outbox = message.get("outbox")
         receipt = self.review.receive(outbox) if isinstance(outbox, list) else Receipt()
         here = message if message.get("round") == self.round else {}
@@ -117,6 +121,7 @@ class Desk:
             "refused": receipt.refused,
             "failed": receipt.failed,
             "found": found,
+            "looked": self._look(here.get("look")),
             "at": at,
             **self._progress(),
             **self._window(at, held),
@@ -192,6 +197,13 @@ class Desk:
         except FerError as error:
             at, why = None, str(error)
         return {"number": asked.get("number"), "at": at, "why": why}
+
+    def _look(self, asked: Any) -> dict[str, Any] | None:
+        """All that is known of one face of a page, which somebody wants to see large."""
+        place = _number(asked.get("place")) if isinstance(asked, dict) else None
+        if place is None or not 0 <= place < self.review.places:
+            return None
+        return {"number": asked.get("number"), "face": card_of(self.review, place)}
 
 
 def show_panel(desk: Desk) -> None:

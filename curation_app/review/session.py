@@ -53,6 +53,7 @@ class Review:
         self.blind, self.lead = blind, lead
         signs = "\0".join((reviewer, collection.manifest.sha256, log.name))
         self.who = hashlib.sha256(signs.encode()).hexdigest()[:16]
+        self._heard_until = log.last_position()  # first: what comes in between is told twice, not lost
         self._journal = Journal(log.events(reviewer), collection.rows_of)
         self._rows: NDArray[np.int64] = queue.rows
         self._by_row = np.argsort(queue.rows, kind="stable")
@@ -127,6 +128,18 @@ class Review:
 
     # -- decisions ---------------------------------------------------------------------------------------------
 
+    def catch_up(self) -> None:
+        """Take in what the same reviewer decided elsewhere since the last time: in another tab, say."""
+        try:
+            last = self.log.last_position()
+            later = self.log.events_after(self._heard_until, last) if last != self._heard_until else []
+        except FerError:  # the log does not answer: appending will tell
+            return
+        self._heard_until = last
+        news = [event for event in later if event.reviewer == self.reviewer and not self._journal.knows(event.event_id)]
+        for event, row in zip(news, self.collection.rows_of([event.sample_id for event in news]), strict=True):
+            self._record(event, int(row))
+
     def receive(self, outbox: Sequence[Any]) -> Receipt:
         """Append what is new in the browser's outbox to the log, all in one transaction.
 
@@ -190,8 +203,12 @@ class Review:
             receipt.failed = str(error)
             return
         for event, row in events:
-            self._journal.record(event, row)
+            self._record(event, row)
             receipt.acknowledged.append(event.event_id)
-            place = self.place_of(row) if row >= 0 else None
-            if place is not None and place < len(self.queue):
-                self._open[place] = self._journal.outcome(row) is None
+
+    def _record(self, event: Decision, row: int) -> None:
+        """Take in an event that is in the log now, and whether its place is open."""
+        self._journal.record(event, row)
+        place = self.place_of(row) if row >= 0 else None
+        if place is not None and place < len(self.queue):
+            self._open[place] = self._journal.outcome(row) is None

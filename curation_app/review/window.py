@@ -53,6 +53,12 @@ def window(review: Review, at: int | None, held: Sequence[int]) -> dict[str, Any
     }
 
 
+def card_of(review: Review, place: int) -> dict[str, Any]:
+    """All that the page shows of the face at one place."""
+    face = review.collection.face(review.row(place))
+    return face_card(review, face, place, _earlier(review, [face]).get(face.sample_id, []))
+
+
 def face_card(review: Review, face: Face, place: int, earlier: list[dict[str, str]]) -> dict[str, Any]:
     """All that the page shows of one face; a blind reviewer's page is not sent what it must not show."""
     card: dict[str, Any] = {"place": place, "row": face.row, "pixel_sha256": face.pixel_sha256, "earlier": earlier}
@@ -129,10 +135,14 @@ def _judgement(review: Review, judge: Judgement) -> dict[str, Any]:
     words = [
         None if judge.label is None else f"the judge sees {judge.label}",
         None if judge.p is None else f"what was asked for: {100 * judge.p:.0f} %",
-        None if judge.copy_score is None else f"distance from the nearest training face: {judge.copy_score:.2f}",
+        None if judge.copy_score is None else _nearness(judge.copy_score),
         None if judge.reason is None else f"screening drops it: {judge.reason}",
     ]
     return {"words": [word for word in words if word], "nearest": _nearest(review, judge.nearest)}
+
+
+def _nearness(copy_score: float) -> str:
+    return f"unseen real faces that come nearer to a training face: {100 * copy_score:.0f} % (0 % is nearly a copy)"
 
 
 def _nearest(review: Review, sample_id: str | None) -> dict[str, Any] | None:

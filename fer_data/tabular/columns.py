@@ -154,11 +154,8 @@ def matching_rows(column: pa.ChunkedArray, others: pa.ChunkedArray) -> NDArray[n
 
 def sources_of(sample_ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """The part of every sample_id before the first "/"."""
-    import duckdb
-
-    with duckdb.connect() as connection:
-        ids = connection.from_arrow(pa.table({"value": sample_ids}))
-        return ids.project("split_part(value, '/', 1) AS source").to_arrow_table()["source"]
+    firsts = [pc.list_element(pc.split_pattern(ids, "/", max_splits=1), 0) for ids in sample_ids.chunks]
+    return pa.chunked_array(firsts, sample_ids.type)
 
 
 def mixed(values: NDArray[Any], seed: int = 0) -> Keys:

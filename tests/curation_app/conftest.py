@@ -6,8 +6,10 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pyarrow as pa
 import pytest
+from chromium import LOOK_MS, chromium, free_port, new_page, wait_for_face
 from curated_project import add_tables, make_project
 
+from curation_app import launch
 from curation_app.collection import Collection
 from curation_app.settings import Settings
 from fer_data import licenses, manifest, tables
@@ -17,6 +19,7 @@ from fer_data.samples import Sample
 from fer_data.store_writer import StoreWriter
 
 REAL, SYNTHETIC = 10, 4
+TEXT_OF_PANEL = "document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.textContent"
 HOSTILE = "<img src=x onerror=alert(1)>![x](http://example.org)"
 
 
@@ -120,3 +123,58 @@ def break_log(tmp_path, log):
             run("ALTER TABLE away RENAME TO decisions" if reads else "DROP TRIGGER full")
 
     return broken
+
+
+class Reviewer:
+    """Somebody at the page, with patience."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def wait(self, **data):
+        self.page.locator(".review" + "".join(f"[data-{name}='{value}']" for name, value in data.items())).wait_for()
+        return self
+
+    def press(self, *keys):
+        for key in keys:
+            if key == "z":
+                self.page.wait_for_timeout(LOOK_MS)  # also where no face is left
+            else:
+                wait_for_face(self.page)
+            self.page.keyboard.press(key)
+        return self
+
+    def read(self):
+        return self.page.evaluate(TEXT_OF_PANEL)
+
+    def wait_for(self, words):
+        self.page.locator(".review", has_text=words).wait_for()
+        return self
+
+
+@pytest.fixture
+def serve(settings):
+    running = []
+
+    def run(port, **changes):
+        running.append(launch.start(settings.model_copy(update=changes), port))
+        return running[-1]
+
+    yield run
+    for process in running:
+        launch.stop(process)
+
+
+@pytest.fixture
+def visit(serve):
+    """Opens a page of a server with these settings; the server and its port are at `.server` and `.port`."""
+    with chromium() as browser:
+
+        def open_page(query="", **changes):
+            port = free_port()
+            server = serve(port, **changes)
+            reviewer = Reviewer(new_page(browser, f"http://{launch.HOST}:{port}/{query}"))
+            reviewer.server, reviewer.port, reviewer.serve = server, port, serve
+            return reviewer.wait(showing="face")
+
+        yield open_page

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from chromium import chromium, free_port, new_page, until
+from chromium import chromium, free_port, new_page, until, wait_for_face
 from streamlit.testing.v1 import AppTest
 
 from curation_app import access, launch
 from curation_app.settings import Settings
-from curation_app.team import Team, is_member, name_of, read_client_secret, read_team, sign_in_secrets
+from curation_app.team import Team, TeamFile, is_member, name_of, read_client_secret, read_team, sign_in_secrets
 from fer_data.errors import FerError
 
 APP = Path(access.__file__).with_name("app.py")
@@ -57,6 +57,19 @@ def test_a_team_file_that_is_missing_or_no_toml_is_refused(tmp_path):
         read_team(tmp_path / "none.toml")
     with pytest.raises(FerError, match="expected TOML"):
         read_team(write(tmp_path / "oidc.toml", "= nonsense\n"))
+
+
+def test_a_team_file_is_read_again_when_it_changes_and_a_broken_one_changes_nothing(tmp_path, capsys):
+    file = write(tmp_path / "oidc.toml", "", reviewers=["ada@b"])
+    followed = TeamFile(file, team(client_id="first"))
+    assert (followed.read().reviewers, followed.read().client_id) == (("ada@b",), "first")
+    write(file, "", reviewers=["ada@b", "ben@b"], leads=["eve@b"])
+    assert (followed.read().reviewers, followed.read().leads) == (("ada@b", "ben@b"), ("eve@b",))
+    write(file, "= half a file")
+    assert followed.read().reviewers == followed.read().reviewers == ("ada@b", "ben@b")
+    assert capsys.readouterr().err.count("expected TOML") == 1
+    file.unlink()
+    assert followed.read().leads == ("eve@b",) and "cannot be read" in capsys.readouterr().err
 
 
 def test_a_secret_has_exactly_one_place_and_is_not_empty(monkeypatch, tmp_path):
@@ -162,7 +175,9 @@ def signed_in_server(settings, tmp_path):
             reviewers=("*@example.org",),
             leads=("lea@example.org",),
         )
-        process = launch.start(settings.model_copy(update={"team": signed, "reviewer": "typed"}), port)
+        file = write(tmp_path / "oidc.toml", "", reviewers=signed.reviewers, leads=signed.leads)
+        changes = {"team": signed, "team_file": str(file), "reviewer": "typed"}
+        process = launch.start(settings.model_copy(update=changes), port)
         yield url, provider
         launch.stop(process)
 
@@ -181,6 +196,24 @@ def faces(page):
 
 
 @pytest.mark.browser
+def test_who_is_taken_off_the_list_is_out_at_once_and_loses_nothing_by_it(signed_in_server, log, tmp_path):
+    url, _ = signed_in_server
+    with chromium() as browser:
+        page = sign_in(browser, url, "Ada")
+        wait_for_face(page)
+        write(tmp_path / "oidc.toml", "", leads=["lea@example.org"])
+        page.keyboard.press("k")
+        page.get_by_text("you are not of this team").wait_for()
+        assert faces(page).count() == 0 and log.events() == []
+        write(tmp_path / "oidc.toml", "", leads=["lea@example.org"], reviewers=["ada@example.org"])
+        page.on("dialog", lambda dialog: dialog.accept())  # a decision waits in the tab
+        page.reload()
+        page.get_by_text("1 of 4 decided").wait_for()
+        until(lambda: [event.reviewer for event in log.events()] == ["ada@example.org"])
+        assert log.events()[0].action == "keep"
+
+
+@pytest.mark.browser
 def test_the_provider_says_who_reviews_and_nobody_else_sees_a_face(signed_in_server, log):
     url, provider = signed_in_server
     with chromium() as browser:
@@ -190,8 +223,7 @@ def test_the_provider_says_who_reviews_and_nobody_else_sees_a_face(signed_in_ser
         page.get_by_text("ada@example.org").first.wait_for()
         assert provider.redeemed == 1 and provider.codes == {}
         assert page.get_by_label("Reviewer").count() == 0  # the name cannot be typed
-        faces(page).wait_for()
-        page.wait_for_timeout(500)
+        wait_for_face(page)
         page.keyboard.press("k")
         page.get_by_text("1 of 4 decided").wait_for()
         until(lambda: [event.reviewer for event in log.events()] == ["ada@example.org"])

@@ -4,19 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import curation_app
+from curation_app import reviewing
+from curation_app.opened import open_collection, open_log
 
 APP = Path(curation_app.__file__).with_name("app.py")
 
 
 @pytest.fixture
 def open_app(settings, monkeypatch):
-    import streamlit as st
-
-    def run(query=None, **changes):
-        st.cache_resource.clear()
+    def run(query=None, rehearsed=False, **changes):
+        if not rehearsed:
+            st.cache_resource.clear()
         for name, value in settings.model_copy(update=changes).environment().items():
             monkeypatch.setenv(name, value)
         app = AppTest.from_file(str(APP), default_timeout=60)
@@ -30,6 +32,11 @@ def open_app(settings, monkeypatch):
 def checked(app):
     assert not app.exception
     return app
+
+
+def open_drawer(app):
+    app.session_state.drawer = True
+    return checked(app.run())
 
 
 def told(app):
@@ -54,10 +61,26 @@ def test_settings_and_links_say_where_to_begin(open_app):
     assert told(open_app(keys={"keep": "b"}))["keys"]["keep"] == "b"
 
 
+@pytest.mark.parametrize("changes", [{}, {"queue": "synthetic"}, {"mode": "page", "blind": True}])
+def test_after_a_rehearsal_the_first_page_reads_nothing_anew_and_nothing_was_decided(open_app, settings, changes):
+    st.cache_resource.clear()
+    settings = settings.model_copy(update=changes)
+    reviewing.rehearse(settings)
+    collection = open_collection(settings)
+    read = {**collection._kept}, {**vars(collection)}
+    told(open_app(rehearsed=True, **changes))
+    assert open_collection(settings) is collection and read == ({**collection._kept}, {**vars(collection)})
+    assert open_log(settings).events() == []
+
+
 def test_a_queue_is_narrowed_and_blind_offers_no_filter_that_tells(open_app):
     app = open_app()
+    assert not app.selectbox  # the drawer is closed
+    app = open_drawer(app)
     app = checked(next(box for box in app.selectbox if box.label == "Model suggests").set_value("anger").run())
     assert told(app)["total"] == 1
+    app.session_state.drawer = False
+    assert told(checked(app.run()))["total"] == 1  # a closed drawer forgets nothing
     app = checked(app.toggle[0].set_value(True).run())
     assert told(app)["blind"] and told(app)["total"] == 4
     assert [box.label for box in app.selectbox] == ["Split", "Source"]
@@ -86,7 +109,7 @@ def test_what_is_wrong_is_told_in_a_sentence(open_app, changes, query, words):
 
 
 def test_a_condition_that_is_none_is_told(open_app):
-    app = open_app()
+    app = open_drawer(open_app())
     where = next(field for field in app.text_input if field.label == "Where")
     app = checked(where.set_value("weight <").run())
     assert app.error[0].value == "This cannot be reviewed."

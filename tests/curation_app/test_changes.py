@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from decisions_made import decide
 
-from curation_app.changes import foresee
+from curation_app.changes import Consensus, foresee
 from curation_app.collection import Collection
 from curation_app.history import History
 from fer_data import decisions, tables
@@ -36,6 +36,21 @@ def test_classes_after_are_those_of_the_manifest_that_apply_writes(project, coll
     assert changes.moves == {("fear", "surprise"): 2}
     fear = next(entry for entry in changes.classes if entry.label == "fear")
     assert (fear.before, fear.gone, fear.dropped, fear.unsure, fear.after) == (10, 2, 1, 1, 7)
+
+
+@pytest.mark.parametrize("rule", ["seniority", "crowdlab"])
+def test_another_consensus_foresees_what_apply_makes_of_it(project, collection, audit, log, rule):
+    decide_all(project, log)
+    log.append([decide(project, 1, "relabel", reviewer="ben", label="anger")])
+    consensus = Consensus(rule, ("ben",) if rule == "seniority" else (), audit if rule == "crowdlab" else None)
+    changes = foresee(collection, log.events(), consensus)
+    facts = decisions.apply(project, log, "manifests/clean", **consensus.arguments()).metadata["decisions"]
+    assert facts["consensus"] == rule
+    assert changes.outcomes == {
+        name: facts[name] for name in ("relabelled", "dropped", "kept", "unsure") if facts[name]
+    }
+    assert {f"{before} → {after}": count for (before, after), count in changes.moves.items()} == facts["moves"]
+    assert changes.outcomes != foresee(collection, log.events()).outcomes
 
 
 def test_decisions_on_a_group_reach_the_rows_that_apply_reaches(project, collection, log):

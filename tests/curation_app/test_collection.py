@@ -1,5 +1,9 @@
 """Faces by row: what is known of each, from the manifest and from the tables beside it."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -67,6 +71,22 @@ def test_what_is_kept_is_made_again_when_its_version_changes(collection):
     for version in (1, 1, 2):
         collection.keep("thing", version, lambda version=version: made.append(version))
     assert made == [1, 2]
+
+
+def test_two_who_ask_at_once_wait_for_one_making(collection):
+    begun, made = threading.Event(), []
+
+    def make():
+        begun.set()
+        time.sleep(0.05)
+        made.append(len(made))
+        return made[-1]
+
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(collection.keep, "thing", None, make)
+        assert begun.wait(5)
+        second = threads.submit(collection.keep, "thing", None, make)
+        assert first.result() == second.result() == 0 and made == [0]
 
 
 def test_pictures_come_by_row_and_by_id(collection):

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 import curation_app
 from curation_app import launch
+from curation_app.process import ENDING_SECONDS, begin, stop
 from curation_app.settings import VARIABLE, Settings, without_settings
 from fer_cli import app
 from fer_data.errors import FerError
@@ -59,6 +60,19 @@ def test_a_killed_fer_curate_leaves_no_server_behind(project):
         assert is_served(port)
         fer.kill()
     wait_until_gone(server, port)
+
+
+def test_ctrl_c_in_the_terminal_ends_it_in_silence(project):
+    command = [sys.executable, "-m", "fer_cli", "curate", str(project.path), "--port", str(free_port())]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ROOT}, **pipes) as fer:
+        assert "curator at" in fer.stdout.readline()
+        (server,) = psutil.Process(fer.pid).children()
+        for _ in range(2):  # whoever is in a hurry presses twice
+            os.killpg(fer.pid, signal.SIGINT)
+            time.sleep(0.05)
+        assert fer.communicate() == ("", "") and fer.returncode == 0
+    assert not server.is_running()
 
 
 def test_what_is_wrong_is_told_in_the_terminal_and_nothing_keeps_running(project, audit, tmp_path):
@@ -148,13 +162,20 @@ def test_sign_in_without_its_package_is_told(project, monkeypatch):
         launch.launch(project.path, oidc="oidc.toml")
 
 
+def test_a_server_that_nobody_tells_what_to_serve_ends():
+    process = begin()
+    process.stdin.close()
+    assert process.wait(60) == 0
+    stop(process)
+
+
 def test_a_server_with_an_open_page_ends_soon(project, settings):
     port = free_port()
     process = launch.start(settings, port)
     with connect(f"ws://127.0.0.1:{port}/_stcore/stream"):
         started = time.monotonic()
         launch.stop(process)
-    assert time.monotonic() - started < launch.ENDING_SECONDS and not is_served(port)
+    assert time.monotonic() - started < ENDING_SECONDS and not is_served(port)
 
 
 def test_settings_are_checked():

@@ -11,7 +11,7 @@ from decisions_made import decide
 from streamlit.testing.v1 import AppTest
 
 import curation_app
-from curation_app import reviewers
+from curation_app import effects, reviewers
 from fer_data import manifest as manifests
 
 APP = Path(curation_app.__file__).with_name("app.py")
@@ -78,6 +78,22 @@ def test_effects_show_what_changes_and_only_a_lead_applies(open_page, decided, p
     assert len(manifests.read(project.root / "manifests/better")) == len(project) - 1
     mine = open_page("effects", "reviewer")
     assert metrics(mine)["Relabelled"] == "1" and not mine.text_input and not mine.button
+
+
+def test_a_lead_chooses_who_decides_where_reviewers_differ(open_page, decided, project):
+    app = open_page("effects")
+    assert app.selectbox[0].options == list(effects._RULES.values())
+    app.selectbox[0].select("seniority").run()
+    app.multiselect[0].set_value(["ben", "ada"]).run()
+    assert metrics(app) == {"Relabelled": "0", "Dropped": "1", "Unsure, soft label": "0", "Confirmed": "2"}
+    app.button[0].click().run()
+    facts = manifests.read(project.root / "manifests/faces-clean").metadata["decisions"]
+    assert (facts["consensus"], facts["seniority"], facts["kept"]) == ("seniority", ["ben", "ada"], 2)
+    app.multiselect[0].set_value([]).run()
+    assert metrics(app)["Unsure, soft label"] == "1"
+    app.selectbox[0].select("crowdlab").run()
+    assert "Labels are weighed by the reviewers' records" in texts(app) and not app.error
+    assert not open_page("effects", "reviewer").selectbox
 
 
 @pytest.mark.parametrize(("name", "words"), [("../x", "expected a name"), ("faces", "exists"), ("", "expected a name")])

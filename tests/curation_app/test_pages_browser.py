@@ -1,7 +1,7 @@
 """The pages beside reviewing in a real Chromium."""
 
 import pytest
-from chromium import chromium, free_port, new_page, until
+from chromium import chromium, draw_around, free_port, new_page, until, wait_for_standstill
 from decisions_made import decide
 
 from curation_app import launch
@@ -34,6 +34,7 @@ def go(page, title):
 
 def find_map(page):
     page.locator(".map li").first.wait_for()  # it is drawn, and listens
+    wait_for_standstill(page)
     return page.locator(".map canvas")
 
 
@@ -63,14 +64,9 @@ def test_what_was_chosen_at_the_side_stays_when_another_page_was_looked_at(page)
 def test_faces_around_which_somebody_draws_are_a_queue(page):
     go(page, "Overview")
     canvas = find_map(page)
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    left, top, size = box["x"], box["y"], box["width"]
-    page.mouse.move(left + 2, top + 2)
-    page.mouse.down()
-    for x, y in ((size - 2, 2), (size - 2, size - 2), (2, size - 2)):
-        page.mouse.move(left + x, top + min(y, 700 - top), steps=3)
-    page.mouse.up()
+    draw_around(page, canvas, [(0.4, 0.4), (0.45, 0.4), (0.45, 0.45)])
+    page.get_by_text("No face lies inside").wait_for()
+    draw_around(page, canvas, [(0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)])
     page.get_by_role("button", name="Review these").click()
     page.locator(".review", has_text="From the map").wait_for()
     assert page.locator(".review", has_text="From the map").count() == 1

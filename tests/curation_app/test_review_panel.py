@@ -12,7 +12,7 @@ from PIL import Image
 from curation_app import cards
 from curation_app.knowledge.synthetic import Judgement
 from curation_app.queues import build_queue
-from curation_app.review.page_plan import PagePlan, _cut
+from curation_app.review.page_plan import PagePlan
 from curation_app.review.panel import Desk
 from curation_app.review.session import Review
 from curation_app.review.window import window
@@ -26,6 +26,10 @@ def review_of(collection, log, queue="suspected", **more):
 
 def open_desk(review, **more):
     return Desk.open(review, **{"page_faces": None, "changed_keys": {}, **more})
+
+
+def pages_of(plan):
+    return [plan.places(number) for number in range(len(plan))]
 
 
 def message(desk, **more):
@@ -69,7 +73,7 @@ def test_what_belongs_together_is_side_by_side(collection, log):
     review = Review(collection, log, "ada", queue)
     face = window(review, 2, [])["faces"]["2"]
     assert [one["id"] for one in face["mates"]["faces"]] == [collection.sample_id(review.row(3))]
-    assert [len(page) for page in PagePlan(review, 5)._pages] == [4, 4, 4, 2]
+    assert [len(page) for page in pages_of(PagePlan(review, 5))] == [4, 4, 4, 2]
     assert review.mates(review.find("real/1")).tolist() != [] and len(review.mates(len(queue))) == 0
 
 
@@ -101,6 +105,26 @@ def test_an_id_is_found_and_an_unknown_one_is_told(desk):
     assert found["found"] == {"number": 1, "at": 1, "why": None} and found["at"] == 1
     lost = desk.answer(message(desk, find={"number": 2, "id": "real/x"}))
     assert lost["found"]["at"] is None and "no face of this manifest" in lost["found"]["why"]
+
+
+def test_a_face_of_a_page_is_told_in_full_to_whoever_wants_to_see_it_large(collection, log):
+    desk = open_desk(review_of(collection, log), page_faces=3)
+    looked = desk.answer(message(desk, look={"number": 4, "place": 1}))["looked"]
+    assert (looked["number"], looked["face"]["id"]) == (4, "real/1")
+    assert looked["face"] == window(desk.review, 1, [])["faces"]["1"]
+    for wrong in (None, "1", {"number": 1}, {"number": 1, "place": -1}, {"number": 1, "place": 4}, {"place": "1"}):
+        assert desk.answer(message(desk, look=wrong))["looked"] is None
+    blind = open_desk(review_of(collection, log, blind=True), page_faces=3)
+    face = blind.answer(message(blind, look={"number": 1, "place": 0}))["looked"]["face"]
+    assert set(face) == {"place", "row", "pixel_sha256", "earlier", "picture", "size"}
+
+
+def test_a_message_hears_first_what_the_same_reviewer_decided_elsewhere(desk, collection, log):
+    other = review_of(collection, log)
+    other.receive([decide(other, 0, "relabel", "surprise")])
+    answer = desk.answer(message(desk, at=0, held=[0, 1]))
+    assert answer["decided"] == 1 and answer["outcomes"] == {"3": ["relabel", "surprise"]}
+    assert answer["ahead"] == [1, 2, 3]
 
 
 def test_a_link_begins_at_its_face(collection, log):
@@ -156,6 +180,7 @@ def test_what_a_judge_says_of_a_synthetic_face_is_told_beside_the_nearest_traini
     monkeypatch.setattr(collection, "judge", lambda row: said)
     told = open_desk(review_of(collection, log, "synthetic")).answer(None)["faces"]["0"]["judge"]
     assert told["words"][0] == "the judge sees disgust" and told["words"][-1] == "screening drops it: copy"
+    assert told["words"][2] == "unseen real faces that come nearer to a training face: 2 % (0 % is nearly a copy)"
     assert told["nearest"]["faces"][0]["id"] == "real/4" and told["nearest"]["sheet"].startswith("data:image/png")
     monkeypatch.setattr(collection, "judge", lambda row: replace(said, nearest="gone/1", reason=None))
     told = open_desk(review_of(collection, log, "synthetic")).answer(None)["faces"]["0"]["judge"]
@@ -211,11 +236,13 @@ def test_blind_pages_are_not_sorted_by_opinion(collection, log):
         ([1, 1, 2, 2, 3], [[0, 1], [2, 3, 4]]),
         ([1, 1, 1, 1, 2], [[0, 1, 2], [3, 4]]),
         ([1, 2, 3, 3, 3], [[0, 1], [2, 3, 4]]),
+        ([4, 4, 4, 4, 4], [[0, 1, 2], [3, 4]]),
     ],
 )
-def test_groups_are_not_torn_apart_where_they_fit_on_a_page(groups, pages):
-    places = np.arange(5)
-    assert [page.tolist() for page in _cut(places, None if groups is None else np.asarray(groups), 3)] == pages
+def test_groups_are_not_torn_apart_where_they_fit_on_a_page(collection, log, groups, pages):
+    queue = build_queue(collection, log, "all")
+    five = replace(queue, rows=queue.rows[:5], groups=None if groups is None else np.asarray(groups))
+    assert pages_of(PagePlan(Review(collection, log, "ada", five, blind=True), 3)) == pages
 
 
 def test_a_queue_without_faces_is_finished(collection, log):

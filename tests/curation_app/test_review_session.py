@@ -58,6 +58,32 @@ def test_undo_takes_back_what_is_in_the_log_and_what_is_still_on_its_way(review,
     assert "taken back already" in refused[0]["why"] and len(log.events()) == 4
 
 
+def test_what_the_same_reviewer_decides_in_another_tab_is_heard_and_what_others_decide_is_not(review, collection, log):
+    other = Review(collection, log, "ada", review.queue)
+    bens = Review(collection, log, "ben", review.queue)
+    dropped = event(other, 1, "drop")
+    other.receive([event(other, 0, "keep"), dropped])
+    bens.receive([event(bens, 2, "keep")])
+    assert review.open_places() == [0, 1, 2, 3]
+    review.catch_up()
+    assert review.open_places() == [2, 3] and review.outcome(1).action == "drop"
+    review.receive([undo(dropped)])
+    assert log.events()[-1].undoes == dropped["event_id"]
+    other.catch_up()
+    other.catch_up()
+    assert other.open_places() == [1, 2, 3] and other.progress().decided == 1
+    assert [[entry.action for entry in step] for step in other.last_steps(5)] == [["keep"]]
+
+
+def test_a_tab_goes_on_while_the_log_cannot_be_read(review, collection, log, break_log):
+    Review(collection, log, "ada", review.queue).receive([event(review, 0, "keep")])
+    with break_log(reads=True):
+        review.catch_up()
+        assert review.is_open(0)
+    review.catch_up()
+    assert not review.is_open(0)
+
+
 def test_undo_brings_an_earlier_decision_back(review):
     kept, dropped = event(review, 0, "keep"), event(review, 0, "drop")
     review.receive([kept, dropped])

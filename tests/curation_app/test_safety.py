@@ -3,6 +3,7 @@ pages elsewhere that want to decide, sessions that want to see another's, and a 
 
 import base64
 import http.client
+import json
 import re
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import chromium, free_port, new_page, until
+from chromium import chromium, free_port, new_page, until, wait_for_face
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -194,6 +195,13 @@ def test_routes_that_nobody_needs_are_closed(served, path):
     assert ask(served, path)[0] == 404
 
 
+def test_a_cut_line_does_not_shut_the_page_off_and_no_page_elsewhere_may_hold_it(served):
+    status, headers, body = ask(served, "/_stcore/host-config")
+    told = json.loads(body)
+    assert status == 200 and told["blockErrorDialogs"] is True and told["allowedOrigins"] == []
+    assert headers["cache-control"] == "no-store" and "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """One curator for the tests that only ask it for something."""
@@ -324,7 +332,7 @@ def test_faces_are_not_on_the_disk_after_a_session(hostile, tmp_path, monkeypatc
             page.goto(f"http://127.0.0.1:{port}")
             page.get_by_text("0 of 6 decided").wait_for()
             for count in range(1, 4):
-                page.wait_for_timeout(400)
+                wait_for_face(page)
                 pictures |= set(page.evaluate(FIND_PICTURES))
                 page.keyboard.press("k")
                 page.get_by_text(f"{count} of 6 decided").wait_for()
@@ -379,8 +387,7 @@ def test_the_database_password_is_nowhere_to_be_seen(hostile, capfd):
                 told.append(Path(f"/proc/{process.pid}/{name}").read_bytes().decode("latin-1"))
             with chromium() as browser:
                 page = new_page(browser, f"http://127.0.0.1:{port}")
-                page.get_by_text("0 of 6 decided").wait_for()
-                page.wait_for_timeout(500)
+                wait_for_face(page)
                 database.stop("immediate")
                 page.keyboard.press("k")
                 page.get_by_text("NOT saved").first.wait_for()

@@ -107,11 +107,28 @@ def test_faces_are_in_dispute_where_what_stands_differs():
         said("s/4", "ada", "drop"),
         said("s/5", "ada", "keep"), taken_back, undo_of(taken_back),
     ]  # fmt: skip
-    assert agreement.disagreements(standing(events)) == ["s/3", "s/2"]
-    assert agreement.verdicts(standing(events))["s/2"] == {
-        "ada": Verdict("label", "fear"), "ben": UNSURE, "eve": Verdict("label", "fear"),
-    }  # fmt: skip
-    assert agreement.verdicts(standing(events))["s/4"] == {"ada": DROP}
+    verdicts = agreement.verdicts(standing(events))
+    assert agreement.disagreements(verdicts) == ["s/3", "s/2"]
+    assert verdicts["s/2"] == {"ada": Verdict("label", "fear"), "ben": UNSURE, "eve": Verdict("label", "fear")}
+    assert verdicts["s/4"] == {"ada": DROP}
+
+
+def test_the_most_divided_faces_come_first_and_of_these_the_ones_with_most_reviewers():
+    ratings = {
+        "one of four": dict(zip("abcd", "xxxy", strict=True)),
+        "one of two": dict(zip("ab", "xy", strict=True)),
+        "none": dict(zip("ab", "xx", strict=True)),
+        "two of four": dict(zip("abcd", "xxyy", strict=True)),
+        "three words": dict(zip("abc", "xyz", strict=True)),
+        "another one of two": dict(zip("ab", "yz", strict=True)),
+    }
+    first = ["three words", "two of four", "one of two", "another one of two", "one of four"]
+    assert agreement.disagreements(ratings) == first
+
+
+def test_a_confirmation_that_does_not_tell_the_label_is_of_the_present_one():
+    (kept,) = standing([said("s/1", "ada", "keep", shown={})]).items()
+    assert agreement.verdicts(dict([kept]), {"s/1": "anger"})["s/1"] == {"ada": Verdict("label", "anger")}
 
 
 def test_the_pace_leaves_out_pauses_and_what_was_taken_back():

@@ -3,14 +3,14 @@
 const KEY_WORDS = {
   keep: "keep the label", drop: "drop the face", unsure: "unsure", accept: "accept the face", reject: "reject the face",
   undo: "take back the last step, also after a restart", previous: "previous face", next: "next face",
-  previous_page: "previous page", next_page: "next page", select: "select the face", note: "write a note",
+  previous_page: "previous page", next_page: "next page", select: "select the face", enlarge: "the face large, with what is known of it", note: "write a note",
   jump: "jump to an id", link: "copy a link to this face", heat_map: "heat map", smooth: "smooth or as stored",
   brighter: "brighter", darker: "darker", more_contrast: "more contrast", less_contrast: "less contrast",
   as_stored: "view as stored", help: "these keys",
 };
 const ONLY_IN = {
-  single: ["previous", "next", "note", "heat_map", "smooth", "brighter", "darker", "more_contrast", "less_contrast", "as_stored"],
-  page: ["previous_page", "next_page", "select"],
+  single: ["previous", "next"],
+  page: ["previous_page", "next_page", "select", "enlarge"],
 };
 const DECISIONS = ["keep", "drop", "unsure", "accept", "reject"];
 
@@ -25,11 +25,12 @@ class Help {
     const list = element("dl");
     for (const [key, what] of Help.#lines(data)) list.append(element("dt", "", printed(key)), element("dd", "", what));
     const words = data.layout === "page"
-      ? "Arrows move, shift extends the selection, Esc clears it. A key decides what is selected, or all that is left."
+      ? "Arrows move, shift extends the selection, Esc clears it. A key decides what is selected, or all that is left. A double click shows a face large, too; there arrows go on, the view can be changed, and Esc closes."
       : "A decision brings up the next face that is not decided. Esc leaves a field.";
     const close = button("Close", "", () => this.root.close());
     this.root.replaceChildren(element("h2", "", "Keys"), list, element("p", "", words), close);
     this.root.showModal();
+    this.root.scrollTop = 0; // the focus is on the button at its end
   }
 
   static *#lines(data) {

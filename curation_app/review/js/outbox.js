@@ -36,9 +36,8 @@ class Outbox {
 
   // Decisions that were signed with other names in this tab and still wait: [[reviewer, count] …].
   othersWaiting() {
-    const keys = Object.keys(storage() ?? {}).filter((key) => key.startsWith(STORED) && key !== STORED + this.who);
-    const found = keys.map((key) => readStored(key)).filter((one) => one?.events?.length);
-    return found.map((one) => [one.reviewer, one.events.length]);
+    const found = storedKeys().filter((key) => key !== STORED + this.who).map((key) => readStored(key));
+    return found.filter((one) => one?.events?.length).map((one) => [one.reviewer, one.events.length]);
   }
 
   #store() {
@@ -59,6 +58,15 @@ function storage() {
   } catch {
     return null; // the browser forbids it
   }
+}
+
+function storedKeys() {
+  return Object.keys(storage() ?? {}).filter((key) => key.startsWith(STORED));
+}
+
+// On the pages beside reviewing, too: a tab that is closed takes what waits in it along.
+function warnOfStored(event) {
+  if (storedKeys().length) event.preventDefault();
 }
 
 function readStored(key) {

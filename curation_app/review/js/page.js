@@ -7,6 +7,7 @@ class PageView {
   pages = new Map(); // by number
   ahead = [];
   selected = new Set(); // places
+  drafts = new Map(); // page → note that is not sent yet
   cursor = 0;
   anchor = 0;
   columns = 8;
@@ -14,8 +15,13 @@ class PageView {
   #cells = [];
   #shownAt = 0;
 
-  constructor(panel) {
+  constructor(panel, data) {
     this.panel = panel;
+    this.closeup = new Closeup(panel, data);
+    this.note = element("input", "note");
+    Object.assign(this.note, { type: "text", maxLength: 2000, placeholder: `Note, saved with the next decision on this page (${printed(data.keys.note)})` });
+    this.note.setAttribute("aria-label", "Note, saved with the next decision on this page");
+    this.note.oninput = () => this.#page() && this.drafts.set(this.at, this.note.value);
     this.heading = element("h2");
     this.hint = element("p", "hint");
     this.hint.setAttribute("aria-live", "polite");
@@ -26,13 +32,14 @@ class PageView {
     this.grid.setAttribute("aria-label", "Faces of this page");
     this.message = element("p", "message");
     const line = element("div", "line");
-    line.append(this.heading, this.hint);
+    line.append(this.heading, this.hint, this.note);
     const keys = element("div", "line");
-    keys.append(panel.decisions, panel.moves, panel.linkButton());
+    panel.finder.root.before(panel.linkButton());
+    keys.append(panel.decisions, panel.moves);
     this.body = element("div", "page");
     this.body.append(line, keys, this.grid);
     this.root = element("div");
-    this.root.append(this.message, this.body);
+    this.root.append(this.message, this.body, this.closeup.root);
     this.resized = () => this.#fit();
     this.observer = new ResizeObserver(this.resized); // the side may fold away without the window changing
     this.observer.observe(this.body);
@@ -50,6 +57,7 @@ class PageView {
       this.pages.set(Number(number), page);
     }
     this.ahead = data.ahead;
+    this.closeup.hear(data.looked);
     for (const number of this.pages.keys())
       if (number !== this.at && !data.keep.includes(number)) this.pages.delete(number);
     if (this.at === null) this.goTo(this.#nextOpen());
@@ -64,6 +72,7 @@ class PageView {
     this.at = number;
     this.selected.clear();
     this.cursor = this.anchor = 0;
+    this.closeup.forget();
     this.#shownAt = performance.now();
   }
 
@@ -84,17 +93,25 @@ class PageView {
   }
 
   noteOf() {
-    return null;
+    return this.note.value.trim() || null;
   }
 
   advance() {
     this.selected.clear();
+    this.drafts.delete(this.at);
+    this.note.value = "";
+    this.closeup.forget();
     this.#shownAt = performance.now();
     if (!this.#left().length) this.goTo(this.#nextOpen());
   }
 
+  hasOpen() {
+    return this.#left().length > 0;
+  }
+
   skipDecided() {
     if (this.#page() && !this.#left().length) this.goTo(this.#nextOpen());
+    return Boolean(this.#page());
   }
 
   draw() {
@@ -115,6 +132,8 @@ class PageView {
       this.hint,
       this.selected.size ? `${this.selected.size} selected: a key decides these` : `none selected: a key decides all ${left} that are left`,
     );
+    const face = page.faces[this.cursor];
+    if (this.closeup.isOpen) this.closeup.mark(journal.outcome(face.row), this.selected.has(face.place));
   }
 
   // Moves the cursor; false where the key is none of these.
@@ -137,6 +156,17 @@ class PageView {
 
   clear() {
     this.selected.clear();
+  }
+
+  // The picture whose view can be changed: the one that is shown large, or none.
+  looking() {
+    return this.closeup.isOpen ? this.closeup.picture : null;
+  }
+
+  // The face under the cursor, large.
+  enlarge() {
+    const face = this.#page()?.faces[this.cursor];
+    if (face) this.closeup.show(face, this.#cells[this.cursor].firstChild, `face ${this.cursor + 1} of ${this.#cells.length}`);
   }
 
   link() {
@@ -165,6 +195,7 @@ class PageView {
     this.grid.replaceChildren(...this.#cells);
     this.panel.mark(null, page.suggestion);
     this.panel.root.dataset.page = page.number;
+    this.note.value = this.drafts.get(page.number) ?? "";
     this.#fit();
   }
 
@@ -175,6 +206,7 @@ class PageView {
       cell.setAttribute("role", "option");
       cell.append(cut, element("span", "caption"));
       cell.onclick = (event) => this.#click(index, event.shiftKey);
+      cell.ondblclick = () => (this.enlarge(), this.panel.draw()); // its two clicks took each other back
       return cell;
     });
   }

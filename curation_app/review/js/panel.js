@@ -1,8 +1,16 @@
+const VIEW_ACTS = {
+  heat_map: (picture) => picture.toggle("heat"), smooth: (picture) => picture.toggle("smooth"),
+  brighter: (picture) => picture.change("brightness", 10), darker: (picture) => picture.change("brightness", -10),
+  more_contrast: (picture) => picture.change("contrast", 10), less_contrast: (picture) => picture.change("contrast", -10),
+  as_stored: (picture) => picture.asStored(),
+};
+
 // The reviewing surface. Streamlit calls the function at the end again for every answer of the server.
 
 class Panel {
   constructor(root) {
     this.root = root;
+    this.home = location.pathname;
     this.data = null;
     this.outbox = new Outbox();
     this.journal = new Journal(this.outbox);
@@ -12,6 +20,11 @@ class Panel {
     this.keyboard = new Keyboard(this);
     this.leaving = (event) => this.outbox.events.length && event.preventDefault();
     window.addEventListener("beforeunload", this.leaving);
+    window.addEventListener("beforeunload", warnOfStored); // stays
+    // Whoever comes back from another tab may have decided there.
+    this.returned = () => document.visibilityState === "visible" && this.data && this.post.post();
+    document.addEventListener("visibilitychange", this.returned);
+    window.addEventListener("focus", this.returned);
   }
 
   close() {
@@ -19,6 +32,8 @@ class Panel {
     this.post.close();
     this.view?.close?.();
     window.removeEventListener("beforeunload", this.leaving);
+    document.removeEventListener("visibilitychange", this.returned);
+    window.removeEventListener("focus", this.returned);
   }
 
   hear(data, send) {
@@ -26,13 +41,16 @@ class Panel {
     this.outbox.belongTo(data.who, data.reviewer);
     this.outbox.settle(data.acknowledged, data.refused);
     const fresh = data.round !== this.data?.round;
+    const wasOpen = !fresh && this.view.hasOpen();
     this.data = data;
     this.journal.hear(data);
     if (fresh) this.#begin(data);
     const found = this.finder.hear(data.found);
     if (found !== null) this.view.goTo(found);
     this.view.hear(data);
-    if (fresh && !data.linked) this.view.skipDecided();
+    if (fresh) this.arriving = !data.linked; // the first face may come with a later answer
+    const decidedElsewhere = wasOpen && !this.view.hasOpen(); // in another tab, say
+    if (this.arriving || decidedElsewhere) this.arriving = !this.view.skipDecided();
     else if (data.number === this.post.number && data.at === null) this.#leaveLostPlace();
     this.draw();
     this.post.answered(data.number, data.failed);
@@ -45,6 +63,7 @@ class Panel {
     if (!this.data) return false;
     const action = this.#actionOf(key);
     if (this.help.root.open) return action === "help" && (this.help.toggle(this.data), true);
+    if (this.view.closeup?.isOpen) return this.#pressCloseup(key, action);
     if (this.view.move?.(key, event.shiftKey)) return this.draw(), true;
     if (key === "Escape" && this.view.clear) return this.view.clear(), this.draw(), true;
     const decision = this.data.actions.find((one) => one.key === key);
@@ -52,6 +71,16 @@ class Panel {
     const act = this.acts[action];
     if (act) act();
     return Boolean(act);
+  }
+
+  // While a face of a page is shown large it can be looked at and selected; deciding is the page's.
+  #pressCloseup(key, action) {
+    if (action === "enlarge") this.view.closeup.root.close();
+    else if (this.view.move(key, false)) this.view.enlarge();
+    else if (action === "select" || action in VIEW_ACTS) this.acts[action]();
+    else return false;
+    this.draw();
+    return true;
   }
 
   knows(key) {
@@ -125,7 +154,7 @@ class Panel {
     this.acts = this.#acts();
     this.decisions = this.#decisionButtons(data);
     this.moves = this.#moveButtons(data);
-    this.view = data.layout === "page" ? new PageView(this) : new SingleView(this, data);
+    this.view = data.layout === "page" ? new PageView(this, data) : new SingleView(this, data);
     this.view.at = data.at;
     this.root.replaceChildren(this.status.root, this.view.root, this.help.root);
     // What was changed at the side to get here gives the focus back, so that the next key decides.
@@ -135,12 +164,12 @@ class Panel {
   message(number) {
     return {
       number, who: this.data.who, round: this.data.round, outbox: this.outbox.events, at: this.view.at,
-      held: this.view.held(), find: this.finder.asked?.id ? this.finder.asked : null,
+      held: this.view.held(), find: this.finder.asked?.id ? this.finder.asked : null, look: this.view.closeup?.asked ?? null,
     };
   }
 
   #acts() {
-    const picture = (act) => () => this.view.picture && act(this.view.picture);
+    const look = (act) => () => this.view.looking() && act(this.view.looking());
     const go = (by) => () => (this.view.step(by), this.draw(), this.post.post());
     const page = this.data.layout === "page";
     return {
@@ -151,15 +180,8 @@ class Panel {
       jump: () => this.finder.field.focus(),
       link: () => this.#copyLink(),
       help: () => this.help.toggle(this.data),
-      ...(page ? { select: () => (this.view.select(), this.draw()) } : {
-        heat_map: picture((one) => one.toggle("heat")),
-        smooth: picture((one) => one.toggle("smooth")),
-        brighter: picture((one) => one.change("brightness", 10)),
-        darker: picture((one) => one.change("brightness", -10)),
-        more_contrast: picture((one) => one.change("contrast", 10)),
-        less_contrast: picture((one) => one.change("contrast", -10)),
-        as_stored: picture((one) => one.asStored()),
-      }),
+      ...(page && { select: () => (this.view.select(), this.draw()), enlarge: () => (this.view.enlarge(), this.draw()) }),
+      ...Object.fromEntries(Object.entries(VIEW_ACTS).map(([name, act]) => [name, look(act)])),
     };
   }
 
@@ -183,6 +205,7 @@ class Panel {
     const made = [
       button(page ? "Previous page" : "Previous", "small", this.acts[back], data.keys[back]),
       button(page ? "Next page" : "Next", "small", this.acts[next], data.keys[next]),
+      ...(page ? [button("Enlarge", "small", this.acts.enlarge, data.keys.enlarge)] : []),
       button("Undo", "small", this.acts.undo, data.keys.undo),
       button("Keys", "small", this.acts.help, data.keys.help),
     ];
@@ -215,15 +238,15 @@ class Panel {
 }
 
 // A line that is cut while the server answers ends that run before it has drawn the panel, and Streamlit takes the panel
-// off the page. Asking again brings it back. On another page there is no such fragment, and the server does not answer.
+// off the page. Asking again brings it back; not where the reviewer went to another page.
 const RETURN_MS = 1500;
 const RETURN_TRIES = 8;
 let onPage = null;
 
-function bringBack(message, send, tries = RETURN_TRIES) {
-  if (onPage || !tries) return;
+function bringBack(message, send, home, tries = RETURN_TRIES) {
+  if (onPage || !tries || location.pathname !== home) return;
   send("message", message);
-  setTimeout(() => bringBack(message, send, tries - 1), RETURN_MS);
+  setTimeout(() => bringBack(message, send, home, tries - 1), RETURN_MS);
 }
 
 export default function ({ data, setStateValue, parentElement }) {
@@ -235,6 +258,6 @@ export default function ({ data, setStateValue, parentElement }) {
     delete root.panel;
     if (onPage === panel) onPage = null;
     const message = panel.message(panel.post.number);
-    setTimeout(() => bringBack(message, setStateValue), RETURN_MS);
+    setTimeout(() => bringBack(message, setStateValue, panel.home), RETURN_MS);
   };
 }

@@ -62,6 +62,10 @@ class SingleView {
     this.goTo(Math.min(last, Math.max(0, from + by)));
   }
 
+  looking() {
+    return this.picture;
+  }
+
   // The faces that a decision is about, or none where there is nothing to decide yet.
   targets(action) {
     const face = this.#face();
@@ -95,10 +99,16 @@ class SingleView {
     this.#drawn = null;
   }
 
+  hasOpen() {
+    const face = this.#face();
+    return face !== null && !this.panel.journal.outcome(face.row);
+  }
+
   // Past what was decided before the page was loaded and is still on its way.
   skipDecided() {
     const face = this.#face();
     if (face && this.panel.journal.outcome(face.row)) this.goTo(this.#nextOpen());
+    return Boolean(face);
   }
 
   draw() {
