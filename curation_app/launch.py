@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from curation_app.process import begin, order, stop
+from curation_app.process import begin, order, serves, stop
 from curation_app.settings import Settings
 from curation_app.team import LOOPBACK, Team, read_client_secret, read_team, sign_in_secrets
 from fer_data.errors import FerError
@@ -141,14 +141,19 @@ def _read_team(file: str | Path) -> Team:
 
 
 def _start(process: "subprocess.Popen[str]", settings: Settings, port: int, host: str) -> str:
-    """Tell a server what to serve; returns where decisions go."""
-    answer = order(process, orders(settings, port, host))
-    if "decisions" in answer:
-        return answer["decisions"]
+    """Tell a server what to serve, and look at it while the server gets ready; returns where decisions go."""
+    order(process, orders(settings, port, host))
+    from curation_app.opening import check  # half a second of imports, while the server gets ready
+
+    try:
+        place = check(settings)
+    except FerError:
+        stop(process)
+        raise
+    if serves(process):
+        return place
     process.wait()
     stop(process)
-    if answer:
-        raise FerError(answer["refused"])
     raise FerError(
         f"the curator did not start on {host}:{port} (exit status {process.returncode}); what it said is above, "
         "another --port may help"

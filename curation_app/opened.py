@@ -1,13 +1,11 @@
 """What every page looks at, opened once for the whole server: the faces and the decision log."""
 
-from pathlib import Path
-
 import streamlit as st
 
+from curation_app import opening
 from curation_app.collection import Collection
 from curation_app.settings import Settings
-from fer_data import manifest as manifests
-from fer_data.decision_log import DecisionLog, default_log
+from fer_data.decision_log import DecisionLog
 
 
 def open_collection(settings: Settings) -> Collection:
@@ -30,12 +28,12 @@ def open_log(settings: Settings) -> DecisionLog:
 
 def place_of_log(settings: Settings) -> str:
     """Path or SQLAlchemy URL of the log: what the settings name, or the project's."""
-    return settings.db or str(default_log(open_collection(settings).manifest))
+    return settings.db or opening.place_of_log(None, open_collection(settings).manifest)
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _collection(manifest: str, audit: str | None) -> Collection:
-    return Collection(manifests.read(manifest), Path(audit) if audit else None)
+    return opening.read_collection(manifest, audit)
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)

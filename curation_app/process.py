@@ -25,17 +25,15 @@ def begin() -> "subprocess.Popen[str]":
     )
 
 
-def order(process: "subprocess.Popen[str]", orders: Mapping[str, Any]) -> dict[str, str]:
-    """Tell a server what to serve, and wait for its answer.
-
-    Returns:
-        `decisions`: where they go; or `refused`: why it does not serve; or nothing, where it ended without a word.
-    """
+def order(process: "subprocess.Popen[str]", orders: Mapping[str, Any]) -> None:
+    """Tell a server what to serve."""
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(orders), file=process.stdin, flush=True)  # the pipe stays open
-    line = next(iter(process.stdout or ()), "")
-    said: dict[str, str] = json.loads(line) if line else {}
-    return said
+
+
+def serves(process: "subprocess.Popen[str]") -> bool:
+    """Wait for a server's word that it answers; false where it ended without one."""
+    return bool(next(iter(process.stdout or ()), ""))
 
 
 def stop(process: "subprocess.Popen[str]") -> None:

@@ -2,7 +2,7 @@
 
 Its orders come as one line of JSON on standard input, because a command line and an environment can be read by others.
 The input stays open as long as `fer curate` lives: when it ends, the server ends too, however it was killed.
-One line of JSON on standard output answers: where decisions go, or why the server does not start.
+One line on standard output answers that it serves. What it opens was opened by whoever gives the orders, meanwhile.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,9 +41,9 @@ def main() -> int:
     gc.disable()  # while modules are imported, nothing is thrown away
     answers = _take_stdout()
 
-    from curation_app.opened import open_log
+    import streamlit.web.server.starlette.starlette_app  # noqa: F401  # before the orders come
+
     from curation_app.settings import VARIABLE
-    from fer_data.errors import FerError
 
     line = sys.stdin.readline()
     if not line:  # whoever started it thought better of it
@@ -51,16 +51,11 @@ def main() -> int:
     orders = json.loads(line)
     threading.Thread(target=_end_with_launch, daemon=True).start()
     os.environ[VARIABLE] = json.dumps(orders["settings"])
-    try:
-        place = open_log(_settings()).name  # opens the faces too: what is wrong is told here, not in the browser
-    except FerError as error:
-        _answer(answers, {"refused": str(error)})
-        return 1
-    _serve(orders, lambda: _answer(answers, {"decisions": place}))
+    _serve(orders, lambda: _answer(answers))
     return 0
 
 
-def _serve(orders: dict[str, Any], ready: Any) -> None:
+def _serve(orders: dict[str, Any], ready: Callable[[], None]) -> None:
     from starlette.middleware import Middleware
     from streamlit import App
 
@@ -86,20 +81,15 @@ def _serve(orders: dict[str, Any], ready: Any) -> None:
 def _warm_up() -> None:
     """Do for nobody what the first page does, while the browser still reads Streamlit's scripts."""
     from curation_app import navigation, reviewing  # noqa: F401
+    from curation_app.settings import from_environment
     from fer_data.errors import FerError
 
     try:
         with contextlib.suppress(FerError):  # the page will tell
-            reviewing.rehearse(_settings())
+            reviewing.rehearse(from_environment())
     finally:
         gc.freeze()  # what is there by now stays, and is not looked through at every collection
         gc.enable()
-
-
-def _settings() -> Any:
-    from curation_app.settings import from_environment
-
-    return from_environment()
 
 
 def _take_stdout() -> IO[str]:
@@ -110,9 +100,9 @@ def _take_stdout() -> IO[str]:
     return answers
 
 
-def _answer(answers: IO[str], answer: dict[str, str]) -> None:
+def _answer(answers: IO[str]) -> None:
     with contextlib.suppress(BrokenPipeError), answers:
-        answers.write(json.dumps(answer) + "\n")
+        answers.write("serving\n")
 
 
 def _end_with_launch() -> None:
