@@ -9,7 +9,7 @@ checkpoint/         model.safetensors and classifier.json, and dynamics.safetens
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,10 @@ def open_run(run_dir: Path, identity: Mapping[str, Any], *, replace: bool) -> bo
 
 
 def save_state(
-    run_dir: Path, networks: Mapping[str, Mapping[str, Tensor]], optimizer: Optimizer, progress: Mapping[str, Any]
+    run_dir: Path,
+    networks: Mapping[str, Mapping[str, Tensor]],
+    optimisers: Sequence[Optimizer],
+    progress: Mapping[str, Any],
 ) -> None:
     """Write all that a resumed run needs as one file in one rename.
 
@@ -73,15 +76,19 @@ def save_state(
         progress: JSON-able facts, kept in the file's header.
     """
     tensors = {f"{name}/{key}": value for name, state in networks.items() for key, value in state.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items() if value is not None}
+    for number, optimiser in enumerate(optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            known = {key: value for key, value in state.items() if value is not None}
+            tensors |= {f"optimiser {number}/{index}/{key}": value for key, value in known.items()}
     own = {key: value.detach().contiguous().cpu() for key, value in tensors.items()}
     with atomic_file(run_dir / _STATE) as partial:
         save_file(own, partial, metadata={"progress": json.dumps(progress)})
 
 
-def load_state(run_dir: Path, optimizer: Optimizer) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """Read what `save_state` wrote, give the optimiser its part, and return networks and progress.
+def load_state(
+    run_dir: Path, optimisers: Sequence[Optimizer]
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """Read what `save_state` wrote, give the optimisers their parts, and return networks and progress.
 
     Returns:
         None where the run has not saved yet.
@@ -98,21 +105,26 @@ def load_state(run_dir: Path, optimizer: Optimizer) -> tuple[dict[str, dict[str,
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise FerError(f"{file}: expected the state of a run, found a damaged file ({error}); add --replace") from None
-    networks: dict[str, dict[str, Tensor]] = {}
-    moments: dict[int, dict[str, Tensor]] = {}
+    parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, rest = key.partition("/")
-        if name == "optimizer":
-            index, _, moment = rest.partition("/")
-            moments.setdefault(int(index), {})[moment] = value
-        else:
-            networks.setdefault(name, {})[rest] = value
-    for index, parameter in enumerate(value for group in optimizer.param_groups for value in group["params"]):
-        for moment, value in moments.get(index, {}).items():
-            if value.shape == parameter.shape:  # fused kernels read a moment in its parameter's memory order
-                moments[index][moment] = torch.empty_like(parameter).copy_(value)
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return networks, progress
+        parts.setdefault(name, {})[rest] = value
+    for number, optimiser in enumerate(optimisers):
+        _restore(optimiser, parts.pop(f"optimiser {number}", {}))
+    return parts, progress
+
+
+def _restore(optimiser: Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Give an optimiser its state, index of the parameter / name → tensor, in the memory order it had."""
+    state: dict[int, dict[str, Tensor]] = {}
+    parameters = [value for group in optimiser.param_groups for value in group["params"]]
+    for key, value in moments.items():
+        index, _, name = key.partition("/")
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:  # fused kernels read a moment in its parameter's memory order
+            value = torch.empty_like(parameter).copy_(value)
+        state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def write_checkpoint(

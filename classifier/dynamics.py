@@ -26,21 +26,21 @@ class Dynamics:
     Args:
         classes: int64 [N], the labels that are trained.
         stretches: E.
+        device: where the logits will be: a GPU does not wait for what is noted.
     """
 
-    def __init__(self, classes: NDArray[np.int64], stretches: int) -> None:
-        self._classes = torch.from_numpy(classes)
-        self._sums = torch.zeros(stretches, len(classes))
-        self._counts = torch.zeros(stretches, len(classes))
+    def __init__(self, classes: NDArray[np.int64], stretches: int, device: torch.device | str = "cpu") -> None:
+        self._classes = torch.from_numpy(classes).to(device)
+        self._sums = torch.zeros(stretches, len(classes), device=device)
+        self._counts = torch.zeros(stretches, len(classes), device=device)
 
     def record(self, rows: Tensor, logits: Tensor, progress: float) -> None:
-        """Note the logits (float [B, K]) of the faces `rows` (int64 [B]), at `progress` 0..1 of the training."""
-        logits = logits.detach().float().cpu()
+        """Note the logits (float32 [B, K]) of the faces `rows` (int64 [B]), at `progress` 0..1 of the training."""
         own = self._classes[rows].unsqueeze(1)
         margins = logits.gather(1, own).squeeze(1) - logits.scatter(1, own, -torch.inf).amax(dim=1)
         stretch = min(int(progress * len(self._sums)), len(self._sums) - 1)
         self._sums[stretch].index_add_(0, rows, margins)
-        self._counts[stretch].index_add_(0, rows, torch.ones(len(rows)))
+        self._counts[stretch].index_add_(0, rows, torch.ones_like(margins))
 
     def state_dict(self) -> dict[str, Tensor]:
         """All that is recorded so far."""
@@ -48,12 +48,13 @@ class Dynamics:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from what was recorded."""
-        self._sums, self._counts = state["sums"].clone(), state["counts"].clone()
+        self._sums.copy_(state["sums"])
+        self._counts.copy_(state["counts"])
 
     def write(self, folder: Path) -> None:
         """Keep the mean margins beside the classifier."""
         with atomic_file(folder / _FILE) as partial:
-            save_file({"margins": (self._sums / self._counts).T.contiguous()}, partial)
+            save_file({"margins": (self._sums / self._counts).T.contiguous().cpu()}, partial)
 
 
 def read_margins(checkpoint: Path) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from classifier.data import to_input
 from classifier.models import FaceClassifier
 
-_BATCH = 256
+_BATCH, _BATCH_ON_CPU = 256, 64  # what a core's cache holds is a third faster than what it does not
 
 
 def probabilities(model: FaceClassifier, images: Tensor, *, mirror: bool) -> Tensor:
@@ -28,11 +28,12 @@ def judge(model: FaceClassifier, images: Tensor, *, mirror: bool) -> tuple[Tenso
     device = model.head.weight.device
     seen = torch.empty(len(images), model.head.in_features)
     judged = torch.empty(len(images), model.head.out_features)
-    for start in range(0, len(images), _BATCH):
-        batch = to_input(images[start : start + _BATCH].to(device))
+    size = _BATCH_ON_CPU if device.type == "cpu" else _BATCH
+    for start in range(0, len(images), size):
+        batch = to_input(images[start : start + size].to(device))
         features = [model.features(view).float() for view in ((batch, batch.flip(3)) if mirror else (batch,))]
         probabilities = [model.head(value).softmax(dim=1) for value in features]
-        seen[start : start + _BATCH] = (sum(features[1:], features[0]) / len(features)).cpu()
-        judged[start : start + _BATCH] = (sum(probabilities[1:], probabilities[0]) / len(features)).cpu()
+        seen[start : start + size] = (sum(features[1:], features[0]) / len(features)).cpu()
+        judged[start : start + size] = (sum(probabilities[1:], probabilities[0]) / len(features)).cpu()
     model.train(training)
     return judged, seen

@@ -9,6 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.confidence import (
+    area_under_risk,
+    brier,
+    classwise_calibration_error,
+    cross_entropy,
+    expected_calibration_error,
+    selective_accuracy,
+)
 from fer_data.errors import FerError
 from fer_data.intervals import wilson
 
@@ -24,41 +32,42 @@ def evaluate(truth: Integers, probabilities: NDArray[np.floating[Any]], labels: 
         probabilities: float [N, K], rows sum to 1, columns in the order of `labels`.
 
     Returns:
-        count, left_out, accuracy, balanced_accuracy, macro_f1, cross_entropy, brier, ece, confusion (int [K][K],
-        row = truth, column = prediction), and per_class: label → count, precision, recall, f1,
-        average_precision (null where it is not defined).
+        count, left_out, accuracy, balanced_accuracy, macro_f1, cross_entropy, brier, ece, classwise_ece, aurc,
+        selective_accuracy (coverage → accuracy, see `classifier.confidence`), confusion (int [K][K], row = truth,
+        column = prediction), and per_class: label → count, precision, recall, f1, average_precision (null where it
+        is not defined).
 
     Raises:
         FerError: shapes that do not fit, no face with a truth, or rows that are no probabilities.
     """
     truth = np.asarray(truth)
-    probabilities = np.asarray(probabilities, dtype=np.float64)
-    _require_judgeable(truth, probabilities, labels)
+    judged: Floats = np.asarray(probabilities, dtype=np.float64)
+    require_judgeable(truth, judged, labels)
     known = truth >= 0
-    truth, probabilities = truth[known].astype(np.int64), probabilities[known]
-    matrix = confusion(truth, probabilities.argmax(axis=1), len(labels))
+    truth, judged = truth[known].astype(np.int64), judged[known]
+    matrix = confusion(truth, judged.argmax(axis=1), len(labels))
     precision, recall, f1 = precision_recall_f1(matrix)
     counts = matrix.sum(axis=1)
-    present = counts > 0
     per_class = {
         label: {
             "count": int(counts[index]),
             "precision": _number(precision[index]),
             "recall": _number(recall[index]),
             "f1": _number(f1[index]),
-            "average_precision": _number(average_precision(truth == index, probabilities[:, index])),
+            "average_precision": _number(average_precision(truth == index, judged[:, index])),
         }
         for index, label in enumerate(labels)
     }
     return {
         "count": int(known.sum()),
         "left_out": int((~known).sum()),
-        "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "balanced_accuracy": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
-        "cross_entropy": cross_entropy(truth, probabilities),
-        "brier": brier(truth, probabilities),
-        "ece": expected_calibration_error(truth, probabilities),
+        **aggregates(matrix),
+        "cross_entropy": cross_entropy(truth, judged),
+        "brier": brier(truth, judged),
+        "ece": expected_calibration_error(truth, judged),
+        "classwise_ece": classwise_calibration_error(truth, judged),
+        "aurc": area_under_risk(truth, judged),
+        "selective_accuracy": selective_accuracy(truth, judged),
         "per_class": per_class,
         "confusion": matrix.tolist(),
     }
@@ -67,6 +76,17 @@ def evaluate(truth: Integers, probabilities: NDArray[np.floating[Any]], labels: 
 def confusion(truth: Integers, predicted: Integers, classes: int) -> Integers:
     """Counts, int64 [K, K]: row = truth, column = prediction."""
     return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def aggregates(matrix: Integers) -> dict[str, float]:
+    """accuracy, balanced_accuracy and macro_f1, 0..1, from a confusion matrix that holds faces."""
+    _, recall, f1 = precision_recall_f1(matrix)
+    present = matrix.sum(axis=1) > 0
+    return {
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "balanced_accuracy": float(recall[present].mean()),
+        "macro_f1": float(f1[present].mean()),
+    }
 
 
 def agreement(matrix: Integers, labels: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -122,31 +142,12 @@ def average_precision(positive: NDArray[np.bool_], scores: Floats) -> float:
     return float((gained * precision).sum())
 
 
-def expected_calibration_error(truth: Integers, probabilities: Floats, bins: int = 15) -> float:
-    """How far the top label's probability is from its accuracy, 0..1, in equally wide bins.
+def require_judgeable(truth: Integers, probabilities: Floats, labels: Sequence[str]) -> None:
+    """Refuse what cannot be scored.
 
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3. Bins are open to the left.
+    Raises:
+        FerError: as `evaluate`.
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(truth))
-
-
-def brier(truth: Integers, probabilities: Floats) -> float:
-    """Mean squared distance to the one-hot truth, summed over classes, 0..2: Brier, Monthly Weather Review 1950."""
-    distance = probabilities.copy()
-    distance[np.arange(len(truth)), truth] -= 1
-    return float((distance**2).sum(axis=1).mean())
-
-
-def cross_entropy(truth: Integers, probabilities: Floats) -> float:
-    """Mean negative logarithm of the truth's probability, in nats; probabilities below 1e-12 count as that."""
-    return float(-np.log(probabilities[np.arange(len(truth)), truth].clip(min=1e-12)).mean())
-
-
-def _require_judgeable(truth: Integers, probabilities: Floats, labels: Sequence[str]) -> None:
     if truth.ndim != 1 or probabilities.shape != (len(truth), len(labels)):
         raise FerError(
             f"evaluate: expected probabilities [{truth.size}, {len(labels)}] for {truth.size} faces and "

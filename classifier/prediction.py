@@ -1,5 +1,6 @@
 """Judge faces by a trained classifier."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from classifier import grad_cam, inference
 from classifier.checkpoints import checkpoint_folder, read_checkpoint
 from classifier.data import to_input, to_view
-from classifier.models import build_model
+from classifier.fusion import fold_norms
+from classifier.models import FaceClassifier, build_model
 from fer_data.errors import FerError
 
 Floats = NDArray[np.float32]
@@ -53,7 +55,7 @@ class Classifier:
 
     def judge(self, images: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """Probabilities and features in one pass; arguments as for `probabilities`."""
-        probabilities, features = inference.judge(self._model, self._view(images), mirror=self._mirror)
+        probabilities, features = inference.judge(self._folded, self._view(images), mirror=self._mirror)
         return probabilities.numpy(), features.numpy()
 
     def heat_maps(self, images: NDArray[np.uint8], classes: NDArray[np.int64]) -> Floats:
@@ -80,6 +82,11 @@ class Classifier:
         view = to_view(images.to(self._device), self.size_px, self.channels)
         logits: torch.Tensor = self._model(to_input(view))
         return logits.log_softmax(dim=1)
+
+    @cached_property
+    def _folded(self) -> FaceClassifier:
+        """The network as it judges fastest; heat maps and gradients need the one that was trained."""
+        return fold_norms(self._model)
 
     def _view(self, images: NDArray[np.uint8]) -> torch.Tensor:
         if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != np.uint8:

@@ -1,15 +1,12 @@
-"""How a classifier is trained: the configuration, and what it means for optimiser, learning rate and classes."""
+"""How a classifier is trained: every key, its default and its range."""
 
-import math
 from typing import Literal
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from classifier.augmentation import AugmentationConfig
-from classifier.data import Faces
+from classifier.schedules import Schedule
+from classifier.trackers import Tracker
 from fer_data.configuration import Configuration
 
 
@@ -23,66 +20,43 @@ class TrainConfig(Configuration):
     steps: int | None = Field(None, ge=1)  # optimiser steps: the budget that arms of an experiment share
     epochs: float = Field(15.0, gt=0)  # passes over the faces, where `steps` is not given
     batch_size: int = Field(64, ge=2)
-    optimizer: Literal["sgd", "adamw"] = "adamw"
-    learning_rate: float = Field(0.01, gt=0)  # the peak of the one-cycle schedule; sgd wants about 0.1
+    optimizer: Literal["sgd", "adamw", "muon"] = "adamw"
+    learning_rate: float = Field(0.01, gt=0)  # the peak of the schedule; sgd wants about 0.1
+    schedule: Schedule = "one_cycle"
     warmup: float = Field(0.25, ge=0, lt=1)  # share of the steps before the peak
     weight_decay: float = Field(0.05, ge=0)  # not on biases and norms; sgd wants about 0.0005
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    focal: float = Field(0.0, ge=0)  # gamma of Lin et al., ICCV 2017; 0 for cross-entropy
     balanced_sampling: bool = False  # draw every class equally often
     logit_adjustment: float = Field(0.0, ge=0)  # tau of Menon et al., ICLR 2021; 1 aims at balanced accuracy
+    effective_number: float = Field(0.0, ge=0, lt=1)  # beta of Cui et al., CVPR 2019; 0.999 weighs rare classes up
     ema: float = Field(0.99, ge=0, lt=1)  # decay per step of the averaged weights that are kept; 0 for none
     augmentation: AugmentationConfig = AugmentationConfig()
+    mixup: float = Field(0.0, ge=0)  # alpha of Zhang et al., ICLR 2018; 0 for none
+    cutmix: float = Field(0.0, ge=0)  # alpha of Yun et al., ICCV 2019; with mixup as well, batches take turns by chance
+    start_px: int | None = Field(None, ge=8)  # the pictures grow from this side up to `size_px`; none: always full
+    grown_by: float = Field(0.5, gt=0, le=1)  # share of the steps after which they are full
     mirror_average: bool = True  # judge a face together with its mirror image
     dynamics: int = Field(8, ge=0)  # stretches of the training for which every face's margin is kept; 0 for none
     evaluations: int = Field(10, ge=1)  # evenly spread: validation is scored and the state saved
+    patience: int | None = Field(None, ge=1)  # evaluations without a better score before the run stops; none: never
     choose_by: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"  # on validation faces
     allow_empty_classes: bool = False  # train although a label has no face
     mixed_precision: Literal["no", "bf16"] = "no"
     threads: int = Field(0, ge=0)  # CPU threads; 0 for torch's own choice
-    tensorboard: bool = False  # write events into the run's folder
+    trackers: tuple[Tracker, ...] | None = None  # none given: TensorBoard where it is installed; []: none
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _correct_the_prior_once(self) -> "TrainConfig":
-        if self.balanced_sampling and self.logit_adjustment:
-            raise ValueError("balanced_sampling and logit_adjustment both even out the classes; choose one")
+        ways = ("balanced_sampling", "logit_adjustment", "effective_number")
+        chosen = [name for name in ways if getattr(self, name)]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(chosen)} both even out the classes; choose one")
         return self
 
-
-def build_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
-    """SGD with Nesterov momentum 0.9 or AdamW; weight decay spares biases and norms."""
-    decayed = [value for value in model.parameters() if value.ndim > 1]
-    spared = [value for value in model.parameters() if value.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, config.learning_rate, momentum=0.9, nesterov=True, fused=True)
-    return torch.optim.AdamW(groups, config.learning_rate, fused=True)
-
-
-def learning_rate_at(step: int, steps: int, peak: float, warmup: float) -> float:
-    """One cycle: from a 25th of the peak up to it, then down to almost nothing, along half cosines.
-
-    Smith & Topin, "Super-Convergence", 2018, in the two-phase form of fast.ai.
-    """
-    rising = warmup * steps
-    if step < rising:
-        low, high, share = peak / 25, peak, step / rising
-    else:
-        low, high, share = peak, peak / 1e4, (step - rising) / max(steps - rising, 1)
-    return low + (high - low) * (1 - math.cos(math.pi * share)) / 2
-
-
-def class_prior(faces: Faces) -> Tensor:
-    """Each class's share of the loss, float32 [K], never quite zero so that its logarithm exists."""
-    mass = (faces.targets * faces.weights[:, None]).sum(dim=0)
-    return (mass / mass.sum()).clamp_min(0.5 / len(faces))
-
-
-@torch.no_grad()
-def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move averaged weights and running statistics towards a model's: averaged × decay + model × (1 - decay)."""
-    for mean, value in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
+    @model_validator(mode="after")
+    def _grow_from_smaller(self) -> "TrainConfig":
+        if self.start_px is not None and self.start_px > self.size_px:
+            raise ValueError(f"start_px {self.start_px} is larger than size_px {self.size_px}; pictures only grow")
+        return self

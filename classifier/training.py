@@ -5,18 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
-from accelerate import Accelerator
-from numpy.typing import NDArray
 
 from classifier.checkpoints import checkpoint_folder, open_run, write_checkpoint
 from classifier.data import Faces, load_faces
 from classifier.recipe import TrainConfig
 from classifier.run import Run
+from classifier.trackers import installed_trackers, open_accelerator, tracking
 from fer_data.errors import FerError
 from fer_data.files import sha256_file
-from fer_data.links import HELD_OUT_SPLITS, refuse_seen_groups, twins_across
+from fer_data.links import HELD_OUT_SPLITS, refuse_seen_groups, related_across
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
 from fer_data.tables import code_version
@@ -58,7 +56,7 @@ def train(
         FerError: no training faces, a class without any, faces of another size, a run with another
             configuration or other data in `run_dir`, or a loss that is not a number.
     """
-    _require_trainable(train, val, labels, config)
+    require_trainable(train, val, labels, config)
     identity = {
         "configuration": config.model_dump(mode="json"),
         "labels": list(labels),
@@ -66,20 +64,29 @@ def train(
         "val_sha256": val.sha256() if val is not None else None,
         "weights_sha256": sha256_file(Path(config.weights)) if config.weights else None,
     }
-    accelerator = Accelerator()
-    if accelerator.is_main_process:
-        open_run(run_dir, identity, replace=replace)
-    accelerator.wait_for_everyone()
+    trackers = installed_trackers(config.trackers)
+    accelerator = open_accelerator(trackers, run_dir)
+    _require_even_shares(config, accelerator.num_processes)
     folder = checkpoint_folder(run_dir)
-    if folder.is_dir():
-        return folder
-    with _cpu_threads(config.threads), torch.random.fork_rng():
-        run = Run(accelerator, train, val, labels, config, run_dir)
-        with reporter.stage(title, run.steps) as stage:
-            run.go(stage)
+    with cpu_threads(config.threads), torch.random.fork_rng():
+        run = Run(accelerator, train, val, labels, config, run_dir)  # refuses what does not fit; nothing is written yet
+        if accelerator.is_main_process:
+            open_run(run_dir, identity, replace=replace)
+        else:
+            reporter = SILENT
+        accelerator.wait_for_everyone()
+        if folder.is_dir():
+            return folder
+        run.resume()
+        with (
+            tracking(accelerator, trackers, run_dir, run.step, identity["configuration"]) as log,
+            reporter.stage(title, run.steps) as stage,
+        ):
+            run.go(stage, log)
     if accelerator.is_main_process:
         state, choice = run.chosen()
-        facts = {"trained_on": dict(trained_on or {}), **choice, "code_version": code_version()}
+        unseen = empty_classes(train, labels)
+        facts = {"trained_on": dict(trained_on or {}), **choice, "unseen": unseen, "code_version": code_version()}
         write_checkpoint(run_dir, state, {**identity, **facts}, run.dynamics)
     accelerator.wait_for_everyone()
     return folder
@@ -98,7 +105,7 @@ def train_manifest(
     """Train on a manifest's training split; validation faces without a twin in it choose the evaluation.
 
     Args:
-        leaks: what happens where a training face has an identical picture, or a member of its group, in val or
+        leaks: what happens where a chain of identical pictures and groups joins a training face to one in val or
             test: `refuse` stops, `drop_from_train` leaves those training faces out, `score_apart` trains on them
             (whoever scores the test split scores it without twins as well). Only the first two touch training.
 
@@ -109,11 +116,25 @@ def train_manifest(
         FerError: an unknown policy, leaks that are refused, synthetic faces whose generator saw a held-out
             group, and all that `train` refuses.
     """
+    faces, val, trained_on = training_faces(manifest, config, leaks)
+    return train(
+        faces, val, manifest.labels, config, run_dir, reporter, title=title, trained_on=trained_on, replace=replace
+    )
+
+
+def training_faces(
+    manifest: Manifest, config: TrainConfig, leaks: LeakPolicy = "score_apart"
+) -> tuple[Faces, Faces | None, dict[str, Any]]:
+    """What `train_manifest` trains on, validates with (None: there are no such faces), and tells about both.
+
+    Raises:
+        FerError: as `train_manifest`, for the policy, the leaks and the synthetic faces.
+    """
     if leaks not in get_args(LeakPolicy):
         raise FerError(f"leaks {leaks!r} is no policy; expected one of {', '.join(get_args(LeakPolicy))}")
     refuse_seen_groups(manifest)
     split = manifest.frame["split"]
-    leaking = shared_with(manifest, "train", HELD_OUT_SPLITS)
+    leaking = related_across(manifest, "train", HELD_OUT_SPLITS)
     if leaks == "refuse" and leaking.any():
         first = ", ".join(manifest.frame.loc[leaking, "sample_id"].head(3))
         raise FerError(
@@ -125,7 +146,7 @@ def train_manifest(
         rows = rows & ~leaking
     watched = (split == "val").to_numpy(dtype=bool)
     if leaks == "score_apart":
-        watched = watched & ~shared_with(manifest, "val", ("train",))
+        watched = watched & ~related_across(manifest, "val", ("train",))
     faces = load_faces(manifest, rows, config.size_px, config.channels)
     val = load_faces(manifest, watched, config.size_px, config.channels)
     trained_on = {
@@ -137,30 +158,20 @@ def train_manifest(
         "train_faces": len(faces),
         "val_faces": len(val),
     }
-    return train(
-        faces,
-        val if len(val) else None,
-        manifest.labels,
-        config,
-        run_dir,
-        reporter,
-        title=title,
-        trained_on=trained_on,
-        replace=replace,
-    )
+    return faces, val if len(val) else None, trained_on
 
 
-def shared_with(manifest: Manifest, of: str, others: Sequence[str]) -> NDArray[np.bool_]:
-    """Rows of split `of`, bool [N], with an identical picture or a member of their group in the splits `others`."""
-    split, group = manifest.frame["split"], manifest.frame["group_id"]
-    elsewhere = group[split.isin(list(others))].unique()
-    grouped = ((split == of) & group.isin(elsewhere)).to_numpy(dtype=bool)
-    return grouped | twins_across(manifest, of, list(others))
+def require_trainable(train: Faces, val: Faces | None, labels: Sequence[str], config: TrainConfig) -> None:
+    """Refuse faces and configurations that do not fit each other, before any time is spent.
 
-
-def _require_trainable(train: Faces, val: Faces | None, labels: Sequence[str], config: TrainConfig) -> None:
+    Raises:
+        FerError: no training faces, a class without any, faces of another size, weights that are no file, patience
+            without validation faces.
+    """
     if config.weights and not Path(config.weights).is_file():
         raise FerError(f"weights {config.weights}: no such file; check the path")
+    if config.patience is not None and not (val is not None and len(val)):
+        raise FerError("patience: expected validation faces that say when to stop, found none; leave patience out")
     if not len(train):
         raise FerError("training: expected labelled faces, found none; check the split and the labels of the manifest")
     for name, faces in (("training", train), ("validation", val)):
@@ -170,8 +181,7 @@ def _require_trainable(train: Faces, val: Faces | None, labels: Sequence[str], c
                 f"{name} faces: expected pictures {list(expected)} and {len(labels)} classes, found "
                 f"{list(faces.images.shape[1:])} and {faces.targets.shape[1]}; load them with this configuration"
             )
-    mass = (train.targets * train.weights[:, None]).sum(dim=0)
-    empty = [label for label, amount in zip(labels, mass, strict=True) if amount == 0]
+    empty = empty_classes(train, labels)
     if empty and not config.allow_empty_classes:
         raise FerError(
             f"training: expected faces of every class, found none of {', '.join(empty)}; add some, use a smaller "
@@ -179,8 +189,23 @@ def _require_trainable(train: Faces, val: Faces | None, labels: Sequence[str], c
         )
 
 
+def empty_classes(faces: Faces, labels: Sequence[str]) -> list[str]:
+    """The labels that no face shows, or only such whose loss counts for nothing."""
+    mass = (faces.targets * faces.weights[:, None]).sum(dim=0)
+    return [label for label, amount in zip(labels, mass, strict=True) if amount == 0]
+
+
+def _require_even_shares(config: TrainConfig, processes: int) -> None:
+    if config.batch_size % processes or config.batch_size < 2 * processes:
+        raise FerError(
+            f"batch_size {config.batch_size}: expected a multiple of {processes} processes with at least two faces "
+            "for each; change batch_size or --num_processes"
+        )
+
+
 @contextlib.contextmanager
-def _cpu_threads(count: int) -> Iterator[None]:
+def cpu_threads(count: int) -> Iterator[None]:
+    """Inside, PyTorch computes with so many threads; 0: as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

@@ -1,6 +1,7 @@
 """What every verb does with the terminal: read a manifest, show progress, print for people or as JSON."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ def say(
     outputs: Sequence[Path | str] = (),
     following: Sequence[str] = (),
 ) -> None:
-    """What a verb did: lines for people, or one JSON object."""
+    """What a verb did: lines for people, or one JSON object; of several processes only the first tells."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     if as_json:
         typer.echo(json.dumps({**summary, "outputs": [str(path) for path in outputs]}, default=str))
         return

@@ -6,6 +6,7 @@ by where an average crop has its eyes and mouth, moved to the face's own axis of
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,9 @@ from fer_data.drawn.occluders import draw_occluder
 from fer_data.drawn.raster import Plane, blur
 from fer_data.errors import FerError
 from fer_data.expressions import LIGHTS, OCCLUSIONS
+from fer_data.low_light import take_in_the_dark
+
+SEVERITIES = (1, 2, 3, 4, 5)  # how much of a face is covered, how dark it is
 
 Pixels = NDArray[np.uint8]
 
@@ -33,43 +37,72 @@ _ONE_SIDED = 0.23  # difference of the halves over their sum
 _BRIGHT_BEHIND, _BACK_RATIO = 0.66, 2.1  # surroundings, and how much brighter than the face they are
 
 
-def occlude(image: Pixels, kind: str, seed: int, landmarks: ArrayLike | None = None) -> Pixels:
+def occlude(
+    image: Pixels, kind: str, seed: int, landmarks: ArrayLike | None = None, severity: int | None = None
+) -> Pixels:
     """Cover part of a face. The same arguments give the same picture.
 
     Args:
         image: uint8 [H, W] or [H, W, 3], an upright face crop.
         kind: one of `fer_data.expressions.OCCLUSIONS`; "none" gives the picture back.
         landmarks: 68 points of `image` in the iBUG order, x and y in pixels, as [68, 2] or flat; None estimates them.
+        severity: 1..5, how much is covered: the same thing, larger; None takes a usual size at random.
 
     Returns:
         A picture of the same shape.
 
     Raises:
-        FerError: an unknown kind, pixels of another shape or type, landmarks that are not 68 points.
+        FerError: an unknown kind or severity, pixels of another shape or type, landmarks that are not 68 points.
     """
-    _require_pixels(image)
-    if kind not in OCCLUSIONS:
-        raise FerError(f"occlusion {kind!r} is unknown; expected one of {', '.join(OCCLUSIONS)}")
-    if kind == "none":
-        return image.copy()
-    grey = _grey(image)
-    points = _points(estimate_landmarks(image) if landmarks is None else landmarks)
-    rng = np.random.default_rng([seed, OCCLUSIONS.index(kind)])
-    face = _face_weight(*grey.shape) > 0.5
-    # What is put there is lit like the face: skin and cloth follow the brightness that the picture has.
-    exposure = float(np.clip(np.percentile(grey[face], 80) / 0.66, 0.12, 1.25))
-    skin = float(np.clip(np.median(grey[face]) / exposure, 0.15, 0.9))
-    hair = float(np.clip(np.percentile(grey, 8) / exposure, 0.03, 0.5))
-    alpha, tone = draw_occluder(kind, points, (grey.shape[0], grey.shape[1]), skin, hair, rng)
-    lit = tone * exposure * _local_light(grey)
-    shadow = 1 - 0.22 * blur(alpha, 0.03 * grey.shape[1]) * (1 - alpha)
-    base = image.astype(np.float32) / 255
-    if image.ndim == 3:
-        alpha, lit, shadow = alpha[..., None], lit[..., None], shadow[..., None]
-    return _to_bytes(base * shadow * (1 - alpha) + lit * alpha)
+    return CoverableFace(image, landmarks).cover(kind, seed, severity)
 
 
-def relight(image: Pixels, kind: str, seed: int) -> Pixels:
+class CoverableFace:
+    """A face crop with all that `occlude` measures of it, for a face that is covered more than once.
+
+    Args:
+        image, landmarks: as for `occlude`.
+    """
+
+    def __init__(self, image: Pixels, landmarks: ArrayLike | None = None) -> None:
+        _require_pixels(image)
+        self._image, self._grey = image, _grey(image)
+        self._points = _points(estimate_landmarks(image) if landmarks is None else landmarks)
+
+    def cover(self, kind: str, seed: int, severity: int | None = None) -> Pixels:
+        """What `occlude` gives of this face."""
+        if kind not in OCCLUSIONS:
+            raise FerError(f"occlusion {kind!r} is unknown; expected one of {', '.join(OCCLUSIONS)}")
+        _require_severity(severity)
+        image, grey = self._image, self._grey
+        if kind == "none":
+            return image.copy()
+        rng = np.random.default_rng([seed, OCCLUSIONS.index(kind)])
+        exposure, skin, hair, light = self._tones
+        extent = None if severity is None else (severity - 1) / (SEVERITIES[-1] - 1)
+        alpha, tone = draw_occluder(kind, self._points, (grey.shape[0], grey.shape[1]), skin, hair, rng, extent)
+        lit = tone * exposure * light
+        shadow = 1 - 0.22 * blur(alpha, 0.03 * grey.shape[1]) * (1 - alpha)
+        base = image.astype(np.float32) / 255
+        if image.ndim == 3:
+            alpha, lit, shadow = alpha[..., None], lit[..., None], shadow[..., None]
+        return _to_bytes(base * shadow * (1 - alpha) + lit * alpha)
+
+    @cached_property
+    def _tones(self) -> tuple[float, float, float, Plane]:
+        """Exposure, skin, hair, and slow changes of the light over the picture.
+
+        What is put there is lit like the face: skin and cloth follow the brightness that the picture has.
+        """
+        grey = self._grey
+        face = _face_weight(*grey.shape) > 0.5
+        exposure = float(np.clip(np.percentile(grey[face], 80) / 0.66, 0.12, 1.25))
+        skin = float(np.clip(np.median(grey[face]) / exposure, 0.15, 0.9))
+        hair = float(np.clip(np.percentile(grey, 8) / exposure, 0.03, 0.5))
+        return exposure, skin, hair, _local_light(grey)
+
+
+def relight(image: Pixels, kind: str, seed: int, severity: int | None = None) -> Pixels:
     """Change the light on a face. The same arguments give the same picture.
 
     "low" darkens and adds the sensor's shot noise; "side" lights a head-shaped surface from the left or right;
@@ -78,16 +111,23 @@ def relight(image: Pixels, kind: str, seed: int) -> Pixels:
     Args:
         image: uint8 [H, W] or [H, W, 3], an upright face crop.
         kind: one of `fer_data.expressions.LIGHTS`; "normal" gives the picture back.
+        severity: of "low" only, 1..5 as in `fer_data.low_light`; None takes a usual one at random.
 
     Raises:
-        FerError: an unknown kind, or pixels of another shape or type.
+        FerError: an unknown kind or severity, or pixels of another shape or type.
     """
     _require_pixels(image)
     if kind not in LIGHTS:
         raise FerError(f"light {kind!r} is unknown; expected one of {', '.join(LIGHTS)}")
+    _require_severity(severity)
     if kind == "normal":
         return image.copy()
-    return _RELIGHT[kind](image, np.random.default_rng([seed, LIGHTS.index(kind)]))
+    rng = np.random.default_rng([seed, LIGHTS.index(kind)])
+    if severity is None:
+        return _RELIGHT[kind](image, rng)
+    if kind != "low":
+        raise FerError(f"light {kind!r} has no severities; expected 'low', or no severity")
+    return take_in_the_dark(image, severity, rng)
 
 
 def measure_light(images: Sequence[Pixels] | Pixels) -> list[str | None]:
@@ -216,6 +256,11 @@ def _require_pixels(image: Pixels) -> None:
         raise FerError(f"image: expected uint8 [H, W] or [H, W, 3], found {found}; convert it first")
     if min(shape[:2]) < 16:
         raise FerError(f"image: expected at least 16x16 pixels, found {shape[1]}x{shape[0]}; use a larger crop")
+
+
+def _require_severity(severity: int | None) -> None:
+    if severity is not None and severity not in SEVERITIES:
+        raise FerError(f"severity: expected one of {', '.join(map(str, SEVERITIES))}, found {severity!r}")
 
 
 def _points(landmarks: ArrayLike) -> NDArray[np.float64]:

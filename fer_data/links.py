@@ -6,6 +6,7 @@ sample_id of the component, so that the same samples get the same id wherever th
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from fer_data import tables
 from fer_data.errors import FerError
 from fer_data.manifest import SPLITS, Manifest
 from fer_data.tabular.columns import mixed, rows_among, shared_values, word_codes
-from fer_data.tabular.together import Together, components, same_pictures
+from fer_data.tabular.together import Together, components, linked_rows, same_pictures
 
 HELD_OUT_SPLITS = ("val", "test")
 
@@ -57,6 +58,39 @@ def twins_across(manifest: Manifest, of: str, others: Sequence[str]) -> NDArray[
     found = np.zeros(len(manifest), dtype=bool)
     found[twins.rows[(split == 0) & elsewhere[twins.codes]]] = True
     return found
+
+
+def related_groups(manifest: Manifest, link_tables: Sequence[Path] = ()) -> NDArray[np.int64]:
+    """The group of every row, int64 [N], joined over identical pictures and over tables of near duplicates.
+
+    Args:
+        link_tables: tables of near duplicates, columns a and b (sample_ids).
+
+    Raises:
+        FerError: a table is missing or has no such columns.
+    """
+    ids = manifest.table["sample_id"]
+    together = [same_pictures(manifest), *(linked_rows(ids, path) for path in link_tables)]
+    return joined_groups(manifest.table["group_id"].to_numpy(), ids, together)
+
+
+def related_across(
+    manifest: Manifest, of: str, others: Sequence[str], link_tables: Sequence[Path] = ()
+) -> NDArray[np.bool_]:
+    """Rows of split `of` that a chain of groups, identical pictures and links joins to one of the splits `others`.
+
+    The chain may go through any rows, those of a third split and those without one too.
+
+    Returns:
+        bool [N] over the manifest's rows; False for every row outside `of`.
+
+    Raises:
+        FerError: as `related_groups`.
+    """
+    groups = related_groups(manifest, link_tables)
+    split = word_codes(manifest.table["split"], (of, *others))
+    elsewhere = (split > 0) & (split <= len(others))
+    return np.asarray((split == 0) & np.isin(groups, groups[elsewhere]))
 
 
 def chains(together: Iterable[Together]) -> NDArray[np.int64]:

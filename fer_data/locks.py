@@ -14,12 +14,16 @@ from pathlib import Path
 from fer_data.errors import FerError
 
 
+class NameInUseError(FerError):
+    """Another run holds a name."""
+
+
 @contextlib.contextmanager
 def name_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the name of an output while it is made, so that no other run makes it at the same time.
 
     Raises:
-        FerError: another run holds it, and `wait` is false.
+        NameInUseError: another run holds it, and `wait` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
@@ -27,7 +31,7 @@ def name_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
         if not _try(descriptor, wait=wait):
             os.close(descriptor)
-            raise FerError(f"{path} is being written by another run; wait for it, or choose another --out")
+            raise NameInUseError(f"{path} is being written by another run; wait for it, or choose another --out")
         if _same(descriptor, lock):
             break
         os.close(descriptor)  # the run before removed the file between our opening and our lock

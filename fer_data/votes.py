@@ -88,6 +88,36 @@ def shares(votes: NDArray[np.integer]) -> NDArray[np.float32]:
     return soft
 
 
+def label_shares(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """What the voters of FER+ said of a manifest's faces, as shares of its labels.
+
+    The shares are those of `distribution`; votes for expressions outside the label set are left out of them.
+
+    Args:
+        rows: bool [N], which rows; None means all.
+
+    Returns:
+        float32 [M, K], columns in the order of the manifest's labels; rows sum to 1, or are NaN where a face has no
+        votes, no distribution, or was most often seen as an expression outside the label set.
+
+    Raises:
+        FerError: as `reference_labels`.
+    """
+    facts = manifest.facts(["votes"], rows)["votes"]
+    shares = np.full((len(facts), len(manifest.labels)), np.nan, dtype=np.float32)
+    voted = facts.notna().to_numpy(dtype=bool)
+    if not voted.any():
+        return shares
+    _require_names(manifest)
+    soft = distribution(np.stack(facts[voted].to_list()))
+    columns = [FERPLUS_COLUMNS.index(label) if label in FERPLUS_COLUMNS else -1 for label in manifest.labels]
+    inside = np.where(np.array(columns) >= 0, soft[:, columns], 0)
+    outside = np.delete(soft, [column for column in columns if column >= 0], axis=1)
+    inside[inside.max(axis=1) <= outside.max(axis=1, initial=0)] = np.nan
+    shares[voted] = inside / inside.sum(axis=1, keepdims=True)
+    return shares
+
+
 def _filtered(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     """`distribution` of one row of counts."""
     left = np.where(counts > 1, counts, 0)
@@ -117,6 +147,14 @@ def _require_votes(votes: NDArray[np.integer]) -> None:
         raise FerError(f"votes: expected counts, found {int(votes.min())}")
 
 
+def _require_names(manifest: Manifest) -> None:
+    if manifest.votes_labels() != FERPLUS_COLUMNS:
+        raise FerError(
+            f"{manifest.path}: expected votes named {', '.join(FERPLUS_COLUMNS)}, "
+            f"found {', '.join(manifest.votes_labels()) or 'no names'}; no majority rule is known for them"
+        )
+
+
 def reference_labels(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.object_], str]:
     """The best known truth of a manifest's faces, for evaluation and for the simulated reviewer only.
 
@@ -139,11 +177,7 @@ def reference_labels(manifest: Manifest, rows: NDArray[np.bool_] | None = None) 
     names = []
     voted = facts["votes"].notna().to_numpy(dtype=bool)
     if voted.any():
-        if manifest.votes_labels() != FERPLUS_COLUMNS:
-            raise FerError(
-                f"{manifest.path}: expected votes named {', '.join(FERPLUS_COLUMNS)}, "
-                f"found {', '.join(manifest.votes_labels()) or 'no names'}; no majority rule is known for them"
-            )
+        _require_names(manifest)
         truth[voted] = majority(np.stack(facts.loc[voted, "votes"].to_list()))
         names.append(MAJORITY)
     planted = facts["true_label"].notna().to_numpy(dtype=bool)

@@ -35,7 +35,13 @@ class _Cover:
 
 
 def draw_occluder(
-    kind: str, landmarks: Points, shape: tuple[int, int], skin: float, hair: float, rng: np.random.Generator
+    kind: str,
+    landmarks: Points,
+    shape: tuple[int, int],
+    skin: float,
+    hair: float,
+    rng: np.random.Generator,
+    extent: float | None = None,
 ) -> tuple[Plane, Plane]:
     """Draw something that covers a face.
 
@@ -44,6 +50,8 @@ def draw_occluder(
         landmarks: float [68, 2], x and y in pixels.
         shape: height and width of the picture in pixels.
         skin, hair: reflectance 0..1 of hands and of strands.
+        extent: how much of the face is covered, from 0, little, to 1, most of it; everything else is drawn as the
+            generator has it, so that a larger extent covers more with the same thing. None draws a usual one.
 
     Returns:
         Coverage (0 open, 1 covered) and reflectance, float32 [H, W] each.
@@ -54,7 +62,7 @@ def draw_occluder(
     if kind not in _PAINTERS:
         raise FerError(f"occlusion {kind!r} cannot be drawn; expected one of {', '.join(_PAINTERS)}")
     cover = _Cover(np.asarray(landmarks, dtype=np.float64), shape[1], shape[0])
-    _PAINTERS[kind](cover, skin, hair, rng)
+    _PAINTERS[kind](cover, skin, hair, rng, extent)
     tone = cover.tone.plane()
     if kind in ("patch", "hair"):
         cells = (3, 3) if kind == "patch" else (2, 14)
@@ -62,31 +70,49 @@ def draw_occluder(
     return cover.alpha.plane(), np.asarray(tone, dtype=np.float32)
 
 
-def _mask(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> None:
+def _at(extent: float, low: float, high: float) -> float:
+    return low + extent * (high - low)
+
+
+def _mask(cover: _Cover, skin: float, hair: float, rng: np.random.Generator, extent: float | None) -> None:
+    """From below the chin to the nose; by extent from the lower lip to between the eyes."""
     tone = rng.choice([rng.uniform(0.7, 0.95), rng.uniform(0.05, 0.2)], p=[0.75, 0.25])
     points = cover.points
     jaw, height = points[3:14], rng.uniform(0.1, 0.6)
     bridge = points[28] * (1 - height) + points[30] * height
     left, right = points[2] * 0.85 + points[31] * 0.15, points[14] * 0.85 + points[35] * 0.15
+    if extent is not None:
+        corner = _at(extent, 5, 1)  # along the jaw, whose points are counted from the left ear
+        first, share = int(np.floor(corner)), corner % 1
+        jaw = points[first + 1 : 16 - first]
+        left = points[first] * (1 - share) + points[first + 1] * share
+        right = points[16 - first] * (1 - share) + points[15 - first] * share
+        bridge = points[57] * (1 - extent) + points[27] * extent
     below = jaw + cover.down * cover.unit * 0.06
+    middle = len(below) // 2
     outline = np.vstack([left, below, right, (right + bridge) / 2 - cover.down * cover.unit * 0.05, bridge,
                          (left + bridge) / 2 - cover.down * cover.unit * 0.05])  # fmt: skip
     for ear, edge in ((points[0], left), (points[16], right)):
         for layer, value in ((cover.tone, tone * 0.9), (cover.alpha, 1.0)):
             layer.line(np.vstack([ear, edge]), value, 0.05 * cover.unit)
     cover.fill(curve(outline, closed=True), tone)
+    ends = below[max(0, middle - 3)], below[middle], below[min(len(below) - 1, middle + 3)]
     for share in (0.3, 0.5, 0.7):
-        line = np.vstack([left + (below[2] - left) * share, bridge + (below[5] - bridge) * share,
-                          right + (below[8] - right) * share])  # fmt: skip
+        line = np.vstack([left + (ends[0] - left) * share, bridge + (ends[1] - bridge) * share,
+                          right + (ends[2] - right) * share])  # fmt: skip
         cover.tone.line(curve(line), tone * 0.82, 0.03 * cover.unit)
 
 
-def _sunglasses(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> None:
-    tone, size = rng.uniform(0.02, 0.16), rng.uniform(0.92, 1.15)
+def _sunglasses(cover: _Cover, skin: float, hair: float, rng: np.random.Generator, extent: float | None) -> None:
+    """Two dark lenses; by extent from lightly tinted ones to black ones that hide the brows."""
+    tone, size, opacity = rng.uniform(0.02, 0.16), rng.uniform(0.92, 1.15), 1.0
+    if extent is not None:
+        size, opacity = _at(extent, 1.0, 2.0), _at(extent, 0.4, 1.0)
     lens = [(-0.32, -0.2), (0.0, -0.23), (0.32, -0.2), (0.31, 0.12), (0.0, 0.29), (-0.31, 0.12)]
     for eye, ear, side in ((cover.eyes[0], cover.points[0], -1), (cover.eyes[1], cover.points[16], 1)):
         outline = curve(cover.place(eye, [(x * size, y * size) for x, y in lens]), closed=True)
-        cover.fill(outline, tone)
+        cover.tone.fill(outline, tone)
+        cover.alpha.fill(outline, opacity)
         shine = cover.place(eye, [(-0.18, -0.12), (-0.05, -0.12), (-0.14, 0.1), (-0.22, 0.1)])
         cover.tone.fill(shine, tone + 0.16)
         hinge = cover.place(eye, [(side * 0.3 * size, -0.1)])
@@ -97,8 +123,10 @@ def _sunglasses(cover: _Cover, skin: float, hair: float, rng: np.random.Generato
     cover.alpha.line(bridge, 1.0, 0.08 * cover.unit)
 
 
-def _hand(cover: _Cover, centre: Points, skin: float, rng: np.random.Generator) -> None:
-    """A hand laid across the face: palm to one side, four fingers over `centre`."""
+def _hand(cover: _Cover, centre: Points, skin: float, rng: np.random.Generator, extent: float | None) -> None:
+    """A hand laid across the face: palm to one side, four fingers over `centre`; by extent a small or a large one."""
+    if extent is not None:
+        cover.unit *= _at(extent, 0.45, 1.5)
     side, slope = rng.choice([-1.0, 1.0]), rng.uniform(-0.1, 0.35)
     tone, width = skin * rng.uniform(0.85, 1.1), rng.uniform(0.17, 0.2)
     start, reach = rng.uniform(0.62, 0.8), rng.uniform(1.25, 1.5)
@@ -126,18 +154,21 @@ def _hand(cover: _Cover, centre: Points, skin: float, rng: np.random.Generator) 
         cover.tone.disc(nail, 0.05 * cover.unit, 0.045 * cover.unit, min(1.0, tone * 1.12))
 
 
-def _hand_mouth(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> None:
-    _hand(cover, cover.mouth + cover.down * cover.unit * rng.uniform(-0.05, 0.1), skin, rng)
+def _hand_mouth(cover: _Cover, skin: float, hair: float, rng: np.random.Generator, extent: float | None) -> None:
+    _hand(cover, cover.mouth + cover.down * cover.unit * rng.uniform(-0.05, 0.1), skin, rng, extent)
 
 
-def _hand_eyes(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> None:
-    _hand(cover, (cover.eyes[0] + cover.eyes[1]) / 2 + cover.down * cover.unit * rng.uniform(-0.1, 0.05), skin, rng)
+def _hand_eyes(cover: _Cover, skin: float, hair: float, rng: np.random.Generator, extent: float | None) -> None:
+    middle = (cover.eyes[0] + cover.eyes[1]) / 2
+    _hand(cover, middle + cover.down * cover.unit * rng.uniform(-0.1, 0.05), skin, rng, extent)
 
 
-def _hair(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> None:
-    """Strands that fall over one half of the face."""
+def _hair(cover: _Cover, skin: float, hair: float, rng: np.random.Generator, extent: float | None) -> None:
+    """Strands that fall over one half of the face; by extent over its edge, or over most of it."""
     side, middle = rng.choice([-1.0, 1.0]), (cover.eyes[0] + cover.eyes[1]) / 2
     inner, low = rng.uniform(-0.1, 0.2), rng.uniform(0.35, 1.1)
+    if extent is not None:
+        inner, low = _at(extent, 0.45, -0.65), _at(extent, 0.2, 1.3)
     lock = [(-side * 0.35, -1.25), (side * inner * 0.5, -0.6), (side * (inner + 0.05), 0.05),
             (side * (inner + 0.3), low), (side * 0.95, low + 0.35), (side * 1.25, 0.2), (side * 1.0, -1.2)]  # fmt: skip
     cover.fill(curve(cover.place(middle, lock), closed=True), hair)
@@ -148,15 +179,19 @@ def _hair(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> 
         cover.tone.line(curve(cover.place(middle, strand)), tone, 0.05 * cover.unit)
 
 
-def _patch(cover: _Cover, skin: float, hair: float, rng: np.random.Generator) -> None:
-    """Something flat in front of the face: a rectangle over about a sixth of it."""
+def _patch(cover: _Cover, skin: float, hair: float, rng: np.random.Generator, extent: float | None) -> None:
+    """Something flat in front of the face: a rectangle over about a sixth of it; by extent half or twice as wide."""
     middle = cover.points[30] + rng.uniform(-0.55, 0.55, size=2) * cover.unit
     half_x, half_y = rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.6)
+    if extent is not None:
+        half_x, half_y = half_x * _at(extent, 0.5, 2.0), half_y * _at(extent, 0.5, 2.0)
     corners = [(-half_x, -half_y), (half_x, -half_y), (half_x, half_y), (-half_x, half_y)]
     cover.fill(cover.place(middle, corners), rng.uniform(0.05, 0.9))
 
 
-_PAINTERS: MappingProxyType[str, Callable[[_Cover, float, float, np.random.Generator], None]] = MappingProxyType(
+_Painter = Callable[[_Cover, float, float, np.random.Generator, float | None], None]
+
+_PAINTERS: MappingProxyType[str, _Painter] = MappingProxyType(
     {
         "mask": _mask,
         "sunglasses": _sunglasses,

@@ -44,6 +44,7 @@ def tiny() -> TrainConfig:
         mirror_average=False,
         ema=0.9,
         threads=1,
+        trackers=(),
     )
 
 

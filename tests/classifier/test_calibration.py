@@ -4,7 +4,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from classifier.calibration import calibrate, fit
-from classifier.metrics import cross_entropy, expected_calibration_error
+from classifier.confidence import cross_entropy, expected_calibration_error
 from fer_data.errors import FerError
 
 K = 7

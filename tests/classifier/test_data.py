@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from classifier.augmentation import AugmentationConfig, augment, erase, move, relight
+from classifier.augmentation import AugmentationConfig, affine_places, augment, erase, move, relight
 from classifier.data import BalancedOrder, ShuffledOrder, load_faces, step_seed, to_input, to_view
 
 OFF = {"mirror": False, "shift": 0, "rotation_degrees": 0, "zoom": 0, "brightness": 0, "contrast": 0, "erasing": 0}
@@ -156,3 +156,20 @@ def test_erasing_fills_one_rectangle_with_one_level(share):
         assert torch.equal(hole, rows[:, None] & columns[None, :])
         assert rows.sum() <= 10 and columns.sum() <= 10
         assert len(picture[hole].unique()) == 1
+
+
+@pytest.mark.parametrize("side_px", [1, 15, 48])
+def test_places_are_those_of_pytorch(side_px):
+    affine = torch.randn(6, 2, 3, generator=generator())
+    expected = torch.nn.functional.affine_grid(affine, [6, 1, side_px, side_px], align_corners=False)
+    torch.testing.assert_close(affine_places(affine, side_px), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gamma_bends_grey_levels_between_its_bounds():
+    images = torch.full((200, 1, 4, 4), 100.0)
+    bent = relight(images, AugmentationConfig(**{**OFF, "gamma": 0.5}), generator())
+    exponents = (bent[:, 0, 0, 0] / 255).log() / torch.tensor(100 / 255).log()
+    assert exponents.min() == pytest.approx(1 / 1.5, rel=0.03) and exponents.max() == pytest.approx(1.5, rel=0.03)
+    assert exponents.log().mean() == pytest.approx(0, abs=0.05)  # darker as often as lighter
+    ends = relight(torch.tensor([0.0, 255.0]).view(2, 1, 1, 1), AugmentationConfig(**{**OFF, "gamma": 4}), generator())
+    assert ends.flatten().tolist() == [0.0, 255.0]

@@ -50,17 +50,6 @@ def test_average_precision_takes_equal_scores_as_one_step():
     assert np.isnan(metrics.average_precision(np.zeros(3, bool), np.arange(3.0)))
 
 
-def test_brier_and_calibration_in_closed_form():
-    truth = np.array([0, 0, 1, 1])
-    probabilities = np.array([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.3, 0.7]])
-    # Brier: 2 · 0.2², 2 · 0.2², 2 · 0.8², 2 · 0.3². Bins: three of .8 with 2 right, one of .7 that is right.
-    assert metrics.brier(truth, probabilities) == pytest.approx((0.08 + 0.08 + 1.28 + 0.18) / 4)
-    gap = abs(2 / 3 - 0.8) * 3 / 4 + 0.3 / 4
-    assert metrics.expected_calibration_error(truth, probabilities) == pytest.approx(gap)
-    per_column = [reference.brier_score_loss(truth == k, probabilities[:, k]) for k in range(2)]
-    assert metrics.brier(truth, probabilities) == pytest.approx(sum(per_column))
-
-
 def test_faces_without_a_truth_are_left_out_and_counted():
     truth, probabilities = random_judgement(3)
     mixed = truth.copy()

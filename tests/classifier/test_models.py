@@ -2,10 +2,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from classifier.models import build_model
+from classifier.models import build_model, require_any_size
 from fer_data.errors import FerError
 
-SMALL = ("thin_resnet18", "thin_resnet10")
+SMALL = ("thin_resnet18", "thin_resnet10", "thin_resnet34")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,34 @@ def test_thin_networks_are_as_small_as_said():
     count = {name: sum(p.numel() for p in build_model(name, 7, 1, 48).parameters()) for name in SMALL}
     assert 0.65e6 < count["thin_resnet18"] < 0.75e6
     assert count["thin_resnet10"] < 0.35e6
+    assert 1.3e6 < count["thin_resnet34"] < 1.4e6
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("thin_resnet10x0.5", 64), ("thin_resnet18x1.5", 192), ("thin_resnet34x2", 256)]
+)
+def test_a_name_may_state_a_width(name, width):
+    model = build_model(name, 7, 1, 48)
+    assert model.head.in_features == width
+    assert model(torch.zeros(2, 1, 48, 48)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "name", ["thin_resnet18x0", "thin_resnet18x0.1", "thin_resnet18x", "thin_resnet50", "thin_vggx2"]
+)
+def test_other_widths_and_depths_are_unknown(name):
+    with pytest.raises(FerError, match="is unknown"):
+        build_model(name, 7, 1, 48)
+
+
+def test_networks_that_take_one_size_only_are_told_apart():
+    for name in ("thin_resnet18", "resnet18", "thin_vgg", "timm:mobilenetv3_small_050"):
+        model = build_model(name, 7, 1, 48)
+        require_any_size(model, name, 1, 32)
+        assert model.training
+    for name in ("baseline_mlp", "timm:vit_tiny_patch16_224"):
+        with pytest.raises(FerError, match=f"start_px 32: expected a network .* found {name}"):
+            require_any_size(build_model(name, 7, 1, 48), name, 1, 32)
 
 
 @pytest.mark.parametrize("size_px", [8, 16, 24, 40, 48, 96, 224])
@@ -69,6 +97,47 @@ def test_pretrained_weights_of_colour_models_are_summed_for_grey(tmp_path):
         torch.testing.assert_close(grey.features(images), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_pretrained_weights_of_grey_models_are_spread_over_colours(tmp_path):
+    grey = build_model("resnet18", 10, 1, 48, seed=1)
+    save_file(grey.body.state_dict(), tmp_path / "w.safetensors")
+    colour = build_model("resnet18", 7, 3, 48, seed=2, weights=tmp_path / "w.safetensors").eval()
+    images = torch.randn(2, 1, 48, 48)
+    with torch.no_grad():
+        expected = grey.eval().features(images)
+        torch.testing.assert_close(colour.features(images.expand(-1, 3, -1, -1)), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_stem_for_large_pictures_and_a_head_are_left_out(tmp_path):
+    from torchvision.models import resnet18
+
+    whole = resnet18(weights=None)  # as a file from the web: 7x7 stem, head of 1000 classes
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    model = build_model("resnet18", 7, 1, 48, seed=2, weights=tmp_path / "w.safetensors")
+    fresh = build_model("resnet18", 7, 1, 48, seed=2)
+    assert torch.equal(model.body.conv1.weight, fresh.body.conv1.weight)
+    assert torch.equal(model.head.weight, fresh.head.weight)
+    assert torch.equal(model.body.layer1[0].conv1.weight, whole.layer1[0].conv1.weight)
+
+
+def test_this_projects_own_checkpoints_serve_as_pretrained_weights(tmp_path):
+    first = build_model("thin_resnet10", 8, 1, 16, seed=1)
+    save_file(first.state_dict(), tmp_path / "model.safetensors")
+    second = build_model("thin_resnet10", 7, 1, 16, seed=2, weights=tmp_path / "model.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(first.body.parameters(), second.body.parameters(), strict=True))
+
+
+def test_refuses_weights_that_are_not_finite_or_shaped_strangely(tmp_path):
+    state = build_model("thin_resnet10", 7, 1, 16).body.state_dict()
+    state["stem.0.weight"] = torch.full_like(state["stem.0.weight"], float("nan"))
+    save_file(state, tmp_path / "nan.safetensors")
+    with pytest.raises(FerError, match=r"expected finite numbers, found others in 1 tensors \(first: stem.0.weight\)"):
+        build_model("thin_resnet10", 7, 1, 16, weights=tmp_path / "nan.safetensors")
+    strange = {key: torch.zeros(2, 3, 1, 1) for key in state}
+    save_file(strange, tmp_path / "strange.safetensors")
+    with pytest.raises(FerError, match="found 0 of"):
+        build_model("thin_resnet10", 7, 1, 16, weights=tmp_path / "strange.safetensors")
+
+
 def test_refuses_weights_of_another_model(tmp_path):
     save_file({"some.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(FerError, match="found 0 of"):
@@ -81,7 +150,7 @@ def test_refuses_weights_of_another_model(tmp_path):
 
 
 def test_refuses_unknown_names():
-    with pytest.raises(FerError, match="expected one of thin_resnet18"):
+    with pytest.raises(FerError, match="expected one of thin_resnet10, thin_resnet18"):
         build_model("resnet19", 7, 1, 48)
     with pytest.raises(FerError, match=r"timm has no model 'resnet18x'; it has \w*resnet18x?|timm has no model"):
         build_model("timm:resnet18x", 7, 1, 48)

@@ -2,16 +2,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from interrupter import Interrupter
 from safetensors.torch import load_file, save_file
 
 from classifier.prediction import load_classifier
-from classifier.recipe import average_into, build_optimizer, class_prior, learning_rate_at
 from classifier.training import TrainConfig, train, train_manifest
 from fer_data.configuration import resolve
 from fer_data.errors import FerError
@@ -45,25 +44,6 @@ data = np.load(sys.argv[1])
 config = TrainConfig.model_validate_json(sys.argv[3])
 train(faces("train"), faces("val"), BASIC7, config, Path(sys.argv[2]), Killer(int(sys.argv[4])))
 """
-
-
-class Interrupter:
-    """A reporter that raises once a stage has come to a step, and remembers how far stages came."""
-
-    def __init__(self, at: float = float("inf")) -> None:
-        self.at, self.done = at, 0
-        self.names: list[str] = []
-
-    @contextmanager
-    def stage(self, name, total):
-        self.names.append(name)
-        self.done = 0
-        yield self
-
-    def advance(self, amount=1, note=""):
-        self.done += amount
-        if self.done == self.at:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -131,6 +111,9 @@ def test_same_bits_in_fresh_processes_and_after_a_kill(in_fresh_process, tiny):
         {"balanced_sampling": True},
         {"optimizer": "sgd", "learning_rate": 0.1, "logit_adjustment": 1.0, "ema": 0.0},
         {"model": "timm:lcnet_035"},  # has dropout, whose draws must be the same as well
+        {"optimizer": "muon", "schedule": "cosine", "focal": 2.0, "mixed_precision": "bf16"},
+        {"mixup": 0.4, "cutmix": 1.0, "effective_number": 0.99, "start_px": 8, "grown_by": 0.8},
+        {"patience": 2, "choose_by": "macro_f1", "dynamics": 0},
     ],
 )
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, striped_faces, tiny, changes):
@@ -145,7 +128,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path, striped_faces, 
     torch.manual_seed(99)  # the state of the world outside does not matter
     counter = Interrupter()
     train(faces, val, BASIC7, config, broken, counter)
-    assert counter.done == 16
+    assert counter.done == json.loads((whole / "checkpoint" / "classifier.json").read_text())["stopped_at"]
     assert weights(broken) == weights(whole) and history(broken) == history(whole)
 
 
@@ -192,6 +175,9 @@ def test_nothing_to_learn_from_is_refused_before_any_file_is_written(tmp_path, s
         train(faces, striped_faces(7, size_px=18), BASIC7, tiny, run_dir)
     with pytest.raises(FerError, match="no such file"):
         train(faces, None, BASIC7, tiny.model_copy(update={"weights": "gone.safetensors"}), run_dir)
+    save_file({"stem.0.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(FerError, match="expected the tensors of this model, found 0 of"):
+        train(faces, None, BASIC7, tiny.model_copy(update={"weights": str(tmp_path / "other.safetensors")}), run_dir)
     assert not run_dir.exists()
 
 
@@ -199,8 +185,10 @@ def test_an_empty_class_can_be_allowed(tmp_path, striped_faces, tiny):
     faces = striped_faces(70)
     config = tiny.model_copy(update={"allow_empty_classes": True, "steps": 4, "logit_adjustment": 1.0})
     checkpoint = train(faces.select(faces.classes != 1), None, BASIC7, config, tmp_path / "run")
-    judged = load_classifier(checkpoint).probabilities(faces.images.numpy())
+    classifier = load_classifier(checkpoint)
+    judged = classifier.probabilities(faces.images.numpy())
     assert judged.shape == (70, 7) and np.isfinite(judged).all()
+    assert classifier.description["unseen"] == ["disgust"]  # whoever scores it may say so
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, striped_faces, tiny):
@@ -231,53 +219,55 @@ def test_pretrained_weights_are_part_of_the_runs_identity(tmp_path, striped_face
         train(striped_faces(70), None, BASIC7, config, tmp_path / "second")
 
 
-def test_bf16_and_tensorboard(tmp_path, striped_faces, tiny):
-    config = tiny.model_copy(update={"mixed_precision": "bf16", "tensorboard": True, "steps": 8})
-    train(striped_faces(70), striped_faces(14, 1), BASIC7, config, tmp_path / "run")
-    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
-    plain = tiny.model_copy(update={"steps": 8})
-    train(striped_faces(70), striped_faces(14, 1), BASIC7, plain, tmp_path / "plain")
-    assert history(tmp_path / "run")[-1]["train_loss"] == pytest.approx(
-        history(tmp_path / "plain")[-1]["train_loss"], rel=0.05
-    )
+def test_bf16_learns_as_float32_does(tmp_path, striped_faces, tiny):
+    short = tiny.model_copy(update={"steps": 8})
+    for name, precision in (("bf16", "bf16"), ("plain", "no")):
+        config = short.model_copy(update={"mixed_precision": precision})
+        train(striped_faces(70), striped_faces(14, 1), BASIC7, config, tmp_path / name)
+    losses = [history(tmp_path / name)[-1]["train_loss"] for name in ("bf16", "plain")]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_one_cycle_rises_to_its_peak_and_falls_to_almost_nothing():
-    rates = [learning_rate_at(step, 100, 0.4, 0.25) for step in range(100)]
-    assert rates[0] == pytest.approx(0.4 / 25) and max(rates) == rates[25] == 0.4
-    assert rates[:26] == sorted(rates[:26]) and rates[25:] == sorted(rates[25:], reverse=True)
-    assert rates[-1] < 0.4 / 500
-    assert learning_rate_at(0, 1, 0.4, 0.0) == 0.4
-
-
-def test_weight_decay_spares_biases_and_norms():
-    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    for name in ("sgd", "adamw"):
-        decayed, spared = build_optimizer(model, TrainConfig(optimizer=name, weight_decay=0.1)).param_groups
-        assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
-        assert [value.ndim for value in decayed["params"]] == [4]
-        assert [value.ndim for value in spared["params"]] == [1, 1, 1]
-
-
-def test_averaging_in_closed_form():
-    mean, model = torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)
-    torch.nn.init.constant_(model.weight, 5.0)
-    model.num_batches_tracked += 3
-    average_into(mean, model, 0.75)
-    assert mean.weight.tolist() == [2.0, 2.0] and int(mean.num_batches_tracked) == 3
-
-
-def test_the_class_prior_counts_weights_and_never_is_zero(striped_faces):
-    faces = striped_faces(14)
-    faces.weights[faces.classes == 0] = 3
-    faces.weights[faces.classes == 1] = 0
-    prior = class_prior(faces)
-    assert prior.tolist() == pytest.approx([6 / 16, 0.5 / 14, *[2 / 16] * 5])
-
-
-def test_two_corrections_of_the_prior_are_refused():
-    with pytest.raises(FerError, match="both even out the classes; choose one"):
+def test_keys_that_contradict_each_other_are_refused():
+    with pytest.raises(FerError, match="balanced_sampling and logit_adjustment both even out the classes; choose one"):
         resolve(TrainConfig, settings=["balanced_sampling=true", "logit_adjustment=1"])
+    with pytest.raises(FerError, match="logit_adjustment and effective_number both"):
+        resolve(TrainConfig, settings=["effective_number=0.9", "logit_adjustment=1"])
+    with pytest.raises(FerError, match="start_px 64 is larger than size_px 48; pictures only grow"):
+        resolve(TrainConfig, settings=["start_px=64"])
+
+
+def test_a_run_stops_when_validation_stops_getting_better(tmp_path, striped_faces, tiny):
+    wrong = striped_faces(35, 1)
+    wrong = wrong.relabelled({name: 0 for name in wrong.sample_ids})  # learning the others can only make it worse
+    config = tiny.model_copy(update={"steps": 60, "evaluations": 15, "patience": 3})
+    checkpoint = train(striped_faces(140), wrong, BASIC7, config, tmp_path / "run")
+    described = json.loads((checkpoint / "classifier.json").read_text())
+    scores = [entry["val"]["accuracy"] for entry in history(tmp_path / "run")]
+    best = len(scores) - 1 - scores[::-1].index(max(scores))  # the later of equals
+    assert len(scores) < 15 and len(scores) == best + 1 + 3
+    assert described["stopped_at"] == 4 * len(scores) and described["steps"] == 60
+    assert described["chosen"]["val"]["accuracy"] == max(scores)
+    with pytest.raises(FerError, match="patience: expected validation faces"):
+        train(striped_faces(140), None, BASIC7, config, tmp_path / "blind")
+
+
+def test_growing_pictures_need_a_network_that_takes_them(tmp_path, striped_faces, tiny):
+    config = tiny.model_copy(update={"model": "baseline_mlp", "start_px": 8})
+    with pytest.raises(FerError, match="start_px 8: expected a network that takes pictures of any size"):
+        train(striped_faces(70), None, BASIC7, config, tmp_path / "run")
+
+
+def test_soft_labels_from_votes_are_learnt_end_to_end(striped_manifest, tiny, tmp_path):
+    """Faces of class 0 whose votes are split 7 to 3 with class 1 come out as about that, smoothing on top."""
+    soft = [0.7, 0.3, 0, 0, 0, 0, 0]
+    classes = [0] * 20 + [*range(2, 7)] * 8
+    manifest = striped_manifest(classes, ["train"] * 60, target=[soft] * 20 + [None] * 40)
+    config = tiny.model_copy(update={"steps": 60, "label_smoothing": 0.14})
+    checkpoint = train_manifest(manifest, config, tmp_path / "run")
+    seen = load_classifier(checkpoint).probabilities(manifest.pictures(16, 1)[:20]).mean(axis=0)
+    smoothed = np.array(soft) * 0.86 + 0.02
+    np.testing.assert_allclose(seen[:2], smoothed[:2], atol=0.12)
 
 
 def test_presets_resolve():
@@ -290,6 +280,15 @@ def leaky(striped_manifest):
     groups = np.arange(56)
     groups[50] = 8  # a test row in a training row's group
     return striped_manifest(classes, splits, copies={42: 0, 49: 14}, groups=groups)  # a val and a test twin
+
+
+def test_a_twin_of_a_twin_leaks(striped_manifest, tiny, tmp_path):
+    """Row 0 looks like row 7, which shares its group with the test row 14: row 0 was never compared with it."""
+    groups = np.arange(21)
+    groups[14] = groups[7]
+    manifest = striped_manifest([*range(7)] * 3, ["train"] * 14 + ["test"] * 7, copies={7: 0}, groups=groups)
+    with pytest.raises(FerError, match=r"found 2 \(first: stripes/0000, stripes/0007\)"):
+        train_manifest(manifest, tiny, tmp_path / "run", leaks="refuse")
 
 
 def test_leaks_are_refused_dropped_or_kept_out_of_validation(striped_manifest, tiny, tmp_path):

@@ -1,14 +1,25 @@
 """Covering and relighting faces, and telling the light: by seed, in place, and refused where it cannot be."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from fer_data.conditions import estimate_landmarks, measure_light, occlude, relight, symmetry_axis
+from fer_data.conditions import (
+    SEVERITIES,
+    CoverableFace,
+    estimate_landmarks,
+    measure_light,
+    occlude,
+    relight,
+    symmetry_axis,
+)
 from fer_data.drawn.face import Face, Pose
 from fer_data.drawn.population import sample_face, sample_identity
 from fer_data.drawn.rendering import render
 from fer_data.errors import FerError
 from fer_data.expressions import LIGHTS, OCCLUSIONS
+from fer_data.low_light import EXPOSURES
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +142,56 @@ def test_unknown_kinds_and_broken_landmarks_are_refused(faces):
         occlude(faces[0].image, "mask", 0, np.zeros((5, 2)))
     with pytest.raises(FerError, match="expected 68 finite points"):
         occlude(faces[0].image, "mask", 0, np.full((68, 2), np.nan))
+
+
+@pytest.mark.parametrize("kind", OCCLUSIONS[1:])
+def test_a_higher_severity_covers_more_of_a_face(faces, kind):
+    for number, drawing in enumerate(faces):
+        face = CoverableFace(drawing.image)
+        changed = [
+            np.abs(face.cover(kind, number, severity).astype(int) - drawing.image) > 8 for severity in SEVERITIES
+        ]
+        areas = np.array([one.mean() for one in changed])
+        assert (np.diff(areas) > 0).all(), (number, areas)
+        assert areas[0] < 0.25 < areas[-1]
+
+
+def test_a_higher_severity_is_darker_and_noisier():
+    grey = np.full((64, 64), 150, np.uint8)
+    dark = [relight(grey, "low", 3, severity).astype(float) for severity in SEVERITIES]
+    means = [picture.mean() for picture in dark]
+    assert all(later < earlier for earlier, later in pairwise(means))
+    noise = [picture.std() / picture.mean() for picture in dark]
+    assert all(later > earlier for earlier, later in pairwise(noise))
+
+
+def test_the_dark_is_that_of_a_camera():
+    """The mean light of many exposures is gain · level^gamma, and its noise that of counting and reading electrons."""
+    grey = np.full((400, 400), 180, np.uint8)
+    exposure = EXPOSURES[2]
+    light = (relight(grey, "low", 0, 3) / 255) ** 2.2
+    expected = (exposure.gain * (180 / 255) ** exposure.gamma) ** 2.2
+    assert light.mean() == pytest.approx(expected, rel=0.02)
+    counted = expected * exposure.electrons + 2.0**2
+    assert light.std() * exposure.electrons == pytest.approx(np.sqrt(counted), rel=0.1)
+
+
+def test_severities_by_seed_and_in_the_same_place(faces):
+    image = faces[3].image
+    for severity in SEVERITIES:
+        assert np.array_equal(
+            occlude(image, "hair", 4, severity=severity), CoverableFace(image).cover("hair", 4, severity)
+        )
+        assert np.array_equal(relight(image, "low", 4, severity), relight(image, "low", 4, severity))
+        assert not np.array_equal(relight(image, "low", 4, severity), relight(image, "low", 5, severity))
+    assert np.array_equal(relight(image, "normal", 0, 3), image)
+
+
+def test_severities_that_are_none_are_refused(faces):
+    image = faces[0].image
+    with pytest.raises(FerError, match="expected one of 1, 2, 3, 4, 5, found 6"):
+        occlude(image, "mask", 0, severity=6)
+    with pytest.raises(FerError, match="found 0"):
+        relight(image, "low", 0, 0)
+    with pytest.raises(FerError, match="'side' has no severities"):
+        relight(image, "side", 0, 1)

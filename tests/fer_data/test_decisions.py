@@ -315,10 +315,17 @@ def test_the_simulated_reviewer_decides_the_worst_by_what_it_knows(project, log)
     faces = write_manifest(project, facts=ballots)
     audit = write_audit(faces, project / "audit.parquet")
     told = simulated_review.simulate_review(faces, audit, log, 2, rule="ferplus_majority")
-    assert told == {"looked_at": 2, "relabel": 0, "drop": 1, "keep": 1, "new": 2}
+    assert told == {"looked_at": 2, "relabel": 0, "drop": 1, "keep": 1, "unsure": 0, "new": 2}
     assert [event.sample_id for event in log.events()] == ["drawn/1", "drawn/2"]  # only the top of the list
     told = simulated_review.simulate_review(faces, audit, log, 6, rule="ferplus_majority")
-    assert told == {"looked_at": 6, "relabel": 2, "drop": 2, "keep": 2, "new": 4}  # the first two are not doubled
+    assert told == {
+        "looked_at": 6,
+        "relabel": 2,
+        "drop": 2,
+        "keep": 2,
+        "unsure": 0,
+        "new": 4,
+    }  # the first two are not doubled
     by_id = {event.sample_id: (event.action, event.label) for event in log.events()}
     assert by_id == {
         "drawn/0": ("relabel", "surprise"), "drawn/1": ("keep", None), "drawn/2": ("drop", None),
@@ -334,7 +341,7 @@ def test_the_simulated_reviewer_knows_what_was_planted(project, log):
     faces = write_manifest(project, facts=facts)
     audit = write_audit(faces, project / "audit.parquet")
     told = simulated_review.simulate_review(faces, audit, log, 100, rule="planted_truth")
-    assert told == {"looked_at": 6, "relabel": 2, "drop": 1, "keep": 3, "new": 6}
+    assert told == {"looked_at": 6, "relabel": 2, "drop": 1, "keep": 3, "unsure": 0, "new": 6}
     clean = decisions.apply(faces, log, "manifests/clean")
     assert clean.frame["label"].tolist() == [name for name in truth if name is not None]
 

@@ -187,3 +187,17 @@ def test_stores_of_an_older_version_have_hashes_but_no_keys(picture_manifest):
     without = facts.drop_columns(["pixel_key"]).set_column(place, "pixel_sha256", pa.array(hashes, pa.string()))
     pq.write_table(without, path)
     assert together.same_pictures(made).rows.tolist() == [0, 1]  # no hash is not the same as no hash
+
+
+def test_rows_are_related_over_chains_of_pictures_groups_and_links(picture_manifest, tmp_path):
+    made = picture_manifest([1, 2, 1, 3, 4, 5], ["fear"] * 6, ["train", "train", "val", "test", "test", "test"])
+    ids = made.frame["sample_id"]
+    assert links.related_across(made, "val", ("train",)).tolist() == [False, False, True, False, False, False]
+    assert not links.related_across(made, "test", ("train", "val")).any()
+    table = pa.table({"a": [ids[3], ids[2]], "b": [ids[4], ids[3]], "kind": ["near duplicate"] * 2})
+    path = tables.write_table(tmp_path / "links.parquet", table, tables.provenance("duplicates", "test"))
+    assert links.related_across(made, "test", ("train",), [path]).tolist() == [False, False, False, True, True, False]
+    assert len(set(links.related_groups(made, [path]).tolist())) == 3
+    with pytest.raises(FerError, match="expected a table of links"):
+        bad = tables.write_table(tmp_path / "bad.parquet", pa.table({"a": ["x"]}), tables.provenance("x", "test"))
+        links.related_groups(made, [bad])

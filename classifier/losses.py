@@ -1,0 +1,51 @@
+"""What a training minimises, and what it knows of how often classes occur."""
+
+import torch
+from torch import Tensor
+
+from classifier.data import Faces
+
+
+def mean_loss(logits: Tensor, targets: Tensor, weights: Tensor, *, focal: float = 0.0) -> Tensor:
+    """Cross-entropy with soft targets, or its focal form; the mean over a batch, a scalar.
+
+    Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equation 4, for each class of a soft target:
+    -t (1 - p)^gamma log p.
+
+    Args:
+        logits: float32 [N, K].
+        targets: float32 [N, K], rows sum to 1.
+        weights: float32 [N], factor of each face's loss.
+        focal: gamma; 0 for cross-entropy.
+    """
+    logarithms = logits.log_softmax(dim=1)
+    per_class = -targets * logarithms
+    if focal:
+        per_class = per_class * (1 - logarithms.exp()).clamp_min(1e-6) ** focal  # 0 ** small has an infinite slope
+    return (weights * per_class.sum(dim=1)).mean()
+
+
+def smooth(targets: Tensor, share: float) -> Tensor:
+    """Targets, float32 [N, K], of which a share is spread evenly over the classes, soft or not."""
+    return targets * (1 - share) + share / targets.shape[1]
+
+
+def class_prior(faces: Faces) -> Tensor:
+    """Each class's share of the loss, float32 [K], never quite zero so that its logarithm exists."""
+    mass = (faces.targets * faces.weights[:, None]).sum(dim=0)
+    return (mass / mass.sum()).clamp_min(0.5 / len(faces))
+
+
+def even_out(faces: Faces, beta: float) -> Tensor:
+    """Weights of faces, float32 [N], by the effective number of faces of their class; their sum stays as it was.
+
+    Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, equation 1: a class of n
+    faces weighs (1 - beta) / (1 - beta^n). A soft target weighs as the mixture that it is.
+
+    Args:
+        beta: 0 (all equal) to just below 1 (by the inverse frequency).
+    """
+    counts = faces.targets.sum(dim=0).double()
+    per_class = torch.where(counts > 0, (1 - beta) / (1 - beta ** counts.clamp_min(1e-9)), 0.0)
+    weights = faces.weights * (faces.targets.double() @ per_class).float()
+    return weights * (faces.weights.sum() / weights.sum())
