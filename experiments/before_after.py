@@ -1,254 +1,196 @@
 """Before and after: the same classifier, the same budget, the same seeds, on each arm's training faces.
 
 Arms differ in what they train on and in nothing that judges them: validation faces, test faces and all their labels
-come from one manifest, `evaluate_on`. One record a run is kept in `<out>/records`, so that an interrupted experiment
-goes on where it was and a finished run is never trained twice.
+come from one manifest, `evaluate_on`. One record a run is kept, so that an interrupted experiment goes on where it was
+and a finished run is never trained twice. What is chosen is chosen on validation faces, and written down, before any
+record has an answer to a test face.
 """
 
-import os
-import platform
-from collections.abc import Mapping
-from importlib import metadata as distributions
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from classifier.data import Faces, load_faces
-from classifier.metrics import evaluate
-from classifier.prediction import load_classifier
-from classifier.training import train
-from experiments.design import Arm, Design, ExperimentConfig, prepare, rows_sha256
-from experiments.records import kept_record, record_path
-from experiments.results import pack, summarise, unpack
+from experiments import choice as choices
+from experiments.arms import ChooseConfig
+from experiments.checks import require_arms
+from experiments.design import Design, prepare
+from experiments.folds import fold_configs
+from experiments.judging import reliability_of, summarise_fairness
+from experiments.provenance import describe
+from experiments.records import unpack
+from experiments.results import View, summarise
+from experiments.runs import Part
+from experiments.schedule import Record, Run, runs_of, work_off
+from experiments.settings import ExperimentConfig
 from experiments.sheets import Sheet, dropped, generated, relabelled
-from fer_data import manifest as manifests
-from fer_data.files import read_json, sha256_json, write_json
-from fer_data.manifest import Manifest, lineage
+from experiments.under_conditions import Conditions
+from fer_data.files import write_json
 from fer_data.progress import SILENT, Reporter
-from fer_data.project import relative
-from fer_data.tables import code_version
 
-__all__ = ["Arm", "ExperimentConfig", "collect_sheets", "prepare", "run_experiment"]
-
-SCHEMA_VERSION = 1
-DRAWN_SOURCE = "procedural"
+Phase = Literal["all", "choose"]
 
 
-def run_experiment(config: ExperimentConfig, project_root: Path, out: Path, reporter: Reporter = SILENT) -> Path:
-    """Train every arm with every seed, judge all alike, and write what came out.
+def run_experiment(
+    config: ExperimentConfig,
+    project_root: Path,
+    out: Path,
+    reporter: Reporter = SILENT,
+    *,
+    phase: Phase = "all",
+) -> Path:
+    """Make every arm's training faces, train every arm with every seed, judge all alike, and write what came out.
 
     Seeds go round the arms: after the first round every arm has been seen once. Run again after an interruption it
-    goes on in the middle of the run that was interrupted.
+    goes on in the middle of the run that was interrupted; two processes may work on one experiment at once.
 
     Args:
         config: the experiment.
         project_root: what the paths in `config` are relative to.
-        out: folder of the experiment: `records/`, `runs/` (checkpoints), `results.json`.
+        out: folder of the experiment: `runs/` (checkpoints), `records/` unless the configuration names another folder,
+            `results.json`.
+        phase: "choose" ends when the choice is written down; no test face has been judged then.
 
     Returns:
-        `<out>/results.json`, what `experiments.report.write_report` reads.
+        `<out>/results.json`, what `experiments.report.write_report` reads; of phase "choose", the choice.
 
     Raises:
         FerError: what `experiments.design.prepare` refuses, or a kept record that this configuration did not make.
     """
-    design = prepare(config, project_root)
-    described = describe(design)  # now: a manifest may be replaced while the arms train
-    runs = [(arm, seed) for seed in config.seeds for arm in design.arms]
-    identities = {run: design.identity(*run) for run in runs}
-    records = {run: kept_record(record_path(out, *run), identities[run], *run) for run in runs}
-    waiting = [run for run in runs if records[run] is None]
-    validation: dict[tuple[int, int], Faces] = {}
-    for number, run in enumerate(waiting, 1):
-        view = design.train_configs[run[0]]
-        size = (view.size_px, view.channels)
-        if size not in validation:
-            validation[size] = load_faces(design.yardstick, design.val_rows, *size)
-        place = f"{number} of {len(waiting)}"
-        records[run] = _run(design, *run, validation[size], out, reporter, place, identities[run])
-    write_json(out / "results.json", {**described, **_from_records(design, records)})
+    require_arms(config)
+    records = records_folder(config, project_root, out)
+    choice: dict[str, Any] = {}
+    if config.choose is not None:
+        choice = _choose(config, project_root, out, reporter)
+        if phase == "choose":
+            return choices.choice_path(records)
+    chosen = choices.with_choice(config, choice)
+    parts = open_parts(chosen, project_root, out, reporter)
+    described = describe(
+        chosen, [part.design for part in parts]
+    )  # now: a manifest may be replaced while the arms train
+    conditions = Conditions(config, parts, out / "conditions", reporter)
+    found = work_off(parts, runs_of(parts), reporter, judged=True, besides=conditions)
+    numbers = _from_records(parts, found)
+    results = {**described, **numbers, **_besides(parts, found, conditions), "choice": choice or None}
+    write_json(out / "results.json", results)
     return out / "results.json"
 
 
-def collect_sheets(config: ExperimentConfig, project_root: Path) -> list[Sheet]:
+def records_folder(config: ExperimentConfig, root: Path, out: Path) -> Path:
+    """Where the records of an experiment lie."""
+    return out / "records" if config.records is None else root / config.records
+
+
+def open_parts(
+    config: ExperimentConfig, root: Path, out: Path, reporter: Reporter = SILENT, *, draws: bool = True
+) -> list[Part]:
+    """The experiment, or each of its folds, after every check; nothing is trained.
+
+    Args:
+        config: no arm leaves its mixing open.
+        draws: draw generated faces that are missing, which takes hours; else these arms are left out.
+
+    Raises:
+        FerError: what `experiments.design.prepare` and `experiments.folds.fold_configs` refuse.
+    """
+    records = records_folder(config, root, out)
+    folds = [("", config)] if config.folds is None else fold_configs(config, root)
+    if draws and config.sources:  # whatever can be refused is refused before faces are drawn
+        for name, fold in folds:
+            prepare(fold, root, reporter, draws=False, name=f"{config.name}/{name}" if name else None)
+    parts = []
+    for name, fold in folds:
+        design = prepare(fold, root, reporter, draws=draws, name=f"{config.name}/{name}" if name else None)
+        parts.append(Part(design, out / name, records / name))
+    return parts
+
+
+def collect_sheets(config: ExperimentConfig, project_root: Path, out: Path) -> list[Sheet]:
     """Faces for the report: what the primary arm relabelled and dropped, and what was generated for each arm.
 
     At most `config.sheets` faces each; a sheet without any is left out.
+
+    Args:
+        out: folder of the experiment, where it chose its primary arm.
     """
-    before = manifests.read(project_root / config.evaluate_on)
-    opened = {arm.manifest: manifests.read(project_root / arm.manifest) for arm in config.arms}
-    primary = next(opened[arm.manifest] for arm in config.arms if arm.name == config.primary)
+    choice = choices.read_choice(records_folder(config, project_root, out), config) if config.choose else {}
+    parts = open_parts(choices.with_choice(config, choice), project_root, out)
+    design = parts[0].design
+    primary = design.arms[design.question.primary]
+    before = design.yardstick
     found = [relabelled(before, primary, config.sheets), dropped(before, primary, config.sheets)]
-    titles = {arm.manifest: arm.title or arm.name for arm in reversed(config.arms)}
-    found += [
-        generated(manifest, config.sheets, f"Generated, in “{titles[path]}”") for path, manifest in opened.items()
-    ]
+    seen = set()
+    for arm in design.config.arms:
+        manifest = design.arms[arm.name]
+        if arm.role == "main" and manifest.path not in seen:
+            seen.add(manifest.path)
+            found.append(generated(manifest, config.sheets, f"Generated, in “{arm.title or arm.name}”"))
     return [sheet for sheet in found if len(sheet.images)]
 
 
-def describe(design: Design) -> dict[str, Any]:
-    """What was compared, on what, by whom: the part of results.json that no run decides."""
-    yardstick = design.yardstick
-    sources = {store.info["source"] for store in yardstick.stores.values()}
-    return {
-        "kind": "experiment",
-        "schema_version": SCHEMA_VERSION,
-        "name": design.config.name,
-        "title": design.config.title or design.config.name,
-        "configuration": design.config.model_dump(mode="json"),
-        "question": {
-            "baseline": design.config.baseline,
-            "primary": design.config.primary,
-            "labels": design.question.labels,
-            "metric": design.question.metric,
-            "seeds": design.config.seeds,
-            "resamples": design.config.bootstrap,
-        },
-        "versions": versions(),
-        "machine": {"cores": os.cpu_count(), "kind": platform.machine()},
-        "labels": list(yardstick.labels),
-        "drawn": DRAWN_SOURCE in sources,
-        "evaluate_on": {
-            "manifest": relative(yardstick.path, design.root),
-            "sha256": yardstick.sha256,
-            "counts": yardstick.metadata["counts"],
-            "licence": yardstick.metadata["licence"],
-            "validation_faces": int(design.val_rows.sum()),
-        },
-        "leaks": dict(design.leaks),
-        "arms": [_describe_arm(design, arm) for arm in design.config.arms],
+def _choose(config: ExperimentConfig, root: Path, out: Path, reporter: Reporter) -> dict[str, Any]:
+    """Make the choice, or read the one that was made."""
+    choose, records = config.choose or ChooseConfig(), records_folder(config, root, out)
+    choice = choices.read_choice(records, config)
+    if choice.get("complete"):
+        return choice
+    choices.refuse_seen_test(records)
+    if choose.mixing and "mixing" not in choice:
+        parts = open_parts(choices.while_choosing_mixing(config), root, out, reporter)
+        names = {arm.name for _, arm in choices.candidate_arms(config.arm(choose.mixing_in or ""), choose)}
+        found = _validated(parts, names, reporter)
+        choices.write_mixing(records, config, parts[0].design, found)
+        choice = choices.read_choice(records, config)
+    provisional = choices.with_choice(config, choice)
+    parts = open_parts(provisional, root, out, reporter)
+    found = _validated(parts, {*choose.control, *choose.primary}, reporter)
+    choices.write_arms(records, config, parts[0].design, found)
+    return choices.read_choice(records, config)
+
+
+def _validated(parts: Sequence[Part], names: set[str], reporter: Reporter) -> dict[tuple[str, int], Record]:
+    """Runs of some arms, trained and scored on validation faces; no test face is judged."""
+    runs = [run for run in runs_of(parts) if run[1] in names]
+    found = work_off(parts, runs, reporter, judged=False)
+    return {(arm, seed): record for (_, arm, seed), record in found.items()}
+
+
+def _from_records(parts: Sequence[Part], found: Mapping[Run, Record]) -> dict[str, Any]:
+    """Scores and contrasts; of folds, over the faces of all of them."""
+    designs = [part.design for part in parts]
+    question, labels = designs[0].question, designs[0].yardstick.labels
+    probabilities = {
+        (arm, seed): np.concatenate([unpack(found[number, arm, seed]["probabilities"]) for number in range(len(parts))])
+        for arm, seed in designs[0].runs
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    named = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "pillow")
-    found = {"fer-data-studio": code_version(), "python": platform.python_version()}
-    for name in named:
-        try:
-            found[name] = distributions.version(name)
-        except distributions.PackageNotFoundError:
-            continue
-    return found
-
-
-def _describe_arm(design: Design, arm: Arm) -> dict[str, Any]:
-    manifest, rows = design.arms[arm.name], design.train_rows[arm.name]
-    frame = manifest.frame[rows]
-    return {
-        "name": arm.name,
-        "title": arm.title or arm.name,
-        "note": arm.note,
-        "manifest": relative(manifest.path, design.root),
-        "manifest_sha256": manifest.sha256,
-        "train_rows_sha256": rows_sha256(manifest, rows),
-        "licence": manifest.metadata["licence"],
-        "train": design.train_configs[arm.name].model_dump(mode="json", exclude={"seed"}),
-        "changes": arm.train,
-        "training_faces": {
-            "rows": len(frame),
-            "per_class": {label: int((frame["label"] == label).sum()) for label in manifest.labels},
-            "origins": {str(name): int(count) for name, count in frame["origin"].value_counts().items()},
-            "sources": {
-                str(name): int(count) for name, count in frame["sample_id"].str.partition("/")[0].value_counts().items()
-            },
-        },
-        **_ancestry(manifest),
-    }
-
-
-def _ancestry(manifest: Manifest) -> dict[str, Any]:
-    """Where a manifest comes from, and every review on the way."""
-    ancestors = lineage(manifest)
-    kept = ("path", "state", "kind", "command", "created", "code_version", "configuration")
-    return {
-        "lineage": [
-            {**{key: entry[key] for key in kept if key in entry}, "path": _portable(entry["path"], manifest)}
-            for entry in ancestors
-        ],
-        "reviews": [
-            {"manifest": _portable(entry["path"], manifest), **entry["decisions"]}
-            for entry in ancestors
-            if entry.get("decisions")
-        ],
-    }
-
-
-def _portable(path: str, manifest: Manifest) -> str:
-    return relative(Path(path), manifest.root) if Path(path).is_absolute() else path
-
-
-def _run(
-    design: Design,
-    arm: str,
-    seed: int,
-    validation: Faces,
-    out: Path,
-    reporter: Reporter,
-    place: str,
-    identity: dict[str, Any],
-) -> dict[str, Any]:
-    """Train one arm with one seed, answer the test faces once, and keep the record."""
-    config = design.train_configs[arm].model_copy(update={"seed": seed})
-    manifest = design.arms[arm]
-    folder = out / "runs" / f"{arm}-seed{seed}"
-    checkpoint = train(
-        load_faces(manifest, design.train_rows[arm], config.size_px, config.channels),
-        validation,
-        design.yardstick.labels,
-        config,
-        folder,
-        reporter,
-        title=f"{arm} · seed {seed} ({place})",
-        trained_on={"manifest": relative(manifest.path, design.root), "sha256": manifest.sha256},
-    )
-    pictures = design.yardstick.pictures(config.size_px, config.channels, design.test_rows)
-    history = read_json(folder / "history.json")
-    packed = pack(load_classifier(checkpoint).probabilities(pictures))
-    record = {
-        "kind": "run",
-        "schema_version": SCHEMA_VERSION,
-        "arm": arm,
-        "seed": seed,
-        "run_sha256": sha256_json(identity),
-        "identity": identity,
-        "manifest_sha256": manifest.sha256,
-        "versions": versions(),
-        "metrics": _judge(design, unpack(packed)),
-        "history": [_curve_point(entry) for entry in history],
-        "seconds": history[-1]["seconds"],
-        "probabilities": packed,
-    }
-    write_json(record_path(out, arm, seed), record)
-    return record
-
-
-def _curve_point(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What training curves show of one evaluation; all of it is in the run's folder."""
-    shown = ("accuracy", "balanced_accuracy", "macro_f1", "cross_entropy")
-    return {
-        "step": entry["step"],
-        "train_loss": entry["train_loss"],
-        **{f"val_{name}": entry["val"][name] for name in shown},
-    }
-
-
-def _judge(design: Design, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Metrics of one run in every view."""
-    return {
-        view.key: evaluate(view.truth[view.rows], probabilities[view.rows], design.yardstick.labels)
-        for view in design.views
-        if view.rows.any()
-    }
-
-
-def _from_records(design: Design, records: Mapping[tuple[str, int], Any]) -> dict[str, Any]:
-    groups = design.yardstick.frame["group_id"].to_numpy()[design.test_rows]
-    probabilities = {run: unpack(record["probabilities"]) for run, record in records.items()}
-    numbers = summarise(design.question, probabilities, design.views, design.yardstick.labels, groups)
+    groups = np.concatenate([design.test_groups for design in designs])
+    numbers = summarise(question, probabilities, pooled_views(designs), labels, groups)
+    kept = ("arm", "seed", "run_sha256", "seconds", "versions", "history", "validation", "metrics", "same_as")
     runs = [
-        {key: record[key] for key in ("arm", "seed", "run_sha256", "seconds", "versions", "history", "metrics")}
-        for record in records.values()
+        {**{key: record[key] for key in kept if key in record}, **({"fold": run[0]} if len(parts) > 1 else {})}
+        for run, record in found.items()
     ]
     return {**numbers, "runs": runs}
+
+
+def pooled_views(designs: Sequence[Design]) -> list[View]:
+    """The views of the test faces of all folds, one fold after the other."""
+    pooled = []
+    for views in zip(*(design.views for design in designs), strict=True):
+        truth = np.concatenate([view.truth for view in views])
+        pooled.append(replace(views[0], truth=truth, left_out=sum(view.left_out for view in views)))
+    return pooled
+
+
+def _besides(parts: Sequence[Part], found: Mapping[Run, Record], conditions: Conditions) -> dict[str, Any]:
+    """What the report shows besides scores and contrasts."""
+    designs = [part.design for part in parts]
+    views, question = pooled_views(designs), designs[0].question
+    return {
+        "reliability": reliability_of(designs, views, found),
+        "fairness": summarise_fairness(designs, views, found),
+        **conditions.summarise(question, views, found, np.concatenate([design.test_groups for design in designs])),
+    }

@@ -9,12 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from classifier.training import shared_with
 from fer_data import tables
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.expressions import label_indices
-from fer_data.links import HELD_OUT_SPLITS, joined_groups
+from fer_data.links import HELD_OUT_SPLITS, joined_groups, related_across
 from fer_data.manifest import Manifest
 from fer_data.project import relative
 from fer_data.tabular.dealing import deal
@@ -84,7 +83,7 @@ def deal_parts(manifest: Manifest, shares: PartShares, fewest: int, seed: int) -
         "derived": (frame["origin"] == "derived").to_numpy(dtype=bool),
         "without label": frame["label"].isna().to_numpy(dtype=bool),
         "weight or repeat is zero": ((frame["weight"] == 0) | (frame["repeat"] == 0)).to_numpy(dtype=bool),
-        "group or picture is also in val or test": shared_with(manifest, "train", HELD_OUT_SPLITS),
+        "group or picture is also in val or test": related_across(manifest, "train", HELD_OUT_SPLITS),
     }
     left_out = {}
     for reason, rows in reasons.items():

@@ -27,11 +27,12 @@ from classifier.data import Faces, load_faces
 from classifier.metrics import agreement
 from classifier.prediction import Classifier, load_classifier
 from classifier.recipe import TrainConfig
-from classifier.training import shared_with, train
+from classifier.training import train
 from experiments.judge_parts import ROLES, Parts, PartShares, deal_parts, write_parts
 from fer_data.configuration import Configuration
 from fer_data.errors import FerError
 from fer_data.files import read_json, sha256_json, write_json
+from fer_data.links import related_across
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
 from fer_data.tables import code_version
@@ -181,7 +182,7 @@ def train_judges(
             )
         (folder / DESCRIPTION).unlink()
     parts = deal_parts(manifest, config.shares, config.fewest, config.seed)
-    watched = (manifest.frame["split"] == "val").to_numpy(dtype=bool) & ~shared_with(manifest, "val", ("train",))
+    watched = (manifest.frame["split"] == "val").to_numpy(dtype=bool) & ~related_across(manifest, "val", ("train",))
     found = {
         role: _train_judge(role, manifest, parts, watched, config, folder, reporter, replace=replace) for role in ROLES
     }

@@ -4,29 +4,28 @@ A run's record carries its test probabilities; everything in `results.json` is c
 labels of one manifest, the yardstick, so that it is the same for fresh and for reused records.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.metrics import evaluate
 from experiments import statistics
-from fer_data.errors import FerError
 from fer_data.expressions import label_indices
 from fer_data.files import sha256_json
 from fer_data.intervals import holm, wilson
-from fer_data.links import twins_across
+from fer_data.links import related_across
 from fer_data.manifest import Manifest
 from fer_data.votes import reference_labels
 
 SPLIT_NAMES = {
     "official": "official test split",
-    "leak_free": "test split without exact twins in train or val",
+    "leak_free": "test split without twins in train or val",
 }
 PRIMARY_SPLIT = "leak_free"
+BEFORE: Mapping[str, Sequence[str]] = MappingProxyType({"val": ("train",), "test": ("train", "val")})
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,20 @@ class View:
         return self.truth >= 0
 
 
-def build_views(manifest: Manifest) -> list[View]:
+def build_views(manifest: Manifest, leaked: NDArray[np.bool_] | None = None, of: str = "test") -> list[View]:
     """{official, leak-free} x {given, reference} of a manifest's test split; reference only where there is one.
 
-    Rows are those of split "test" in manifest order.
+    Rows are those of the split in manifest order.
+
+    Args:
+        leaked: rows of the manifest that leak, bool [N]; None for those of the split that are one with rows of the
+            splits before it, over identical pictures and groups (`fer_data.links.related_across`).
+        of: the split, "test", or "val", which may be one with "test".
     """
-    test = (manifest.frame["split"] == "test").to_numpy(dtype=bool)
-    leaked = twins_across(manifest, "test", ("train", "val"))[test]
-    kinds = [("given", "given labels", list(manifest.frame.loc[test, "label"]))]
-    labels, name = reference_labels(manifest, test)
+    rows = (manifest.frame["split"] == of).to_numpy(dtype=bool)
+    leaked = (related_across(manifest, of, BEFORE[of]) if leaked is None else leaked)[rows]
+    kinds = [("given", "given labels", list(manifest.frame.loc[rows, "label"]))]
+    labels, name = reference_labels(manifest, rows)
     if any(label is not None for label in labels):
         kinds.append(("reference", name, list(labels)))
     views = []
@@ -77,48 +81,20 @@ def build_views(manifest: Manifest) -> list[View]:
     return views
 
 
-def score_views(manifest: Manifest, classifier: Any) -> dict[str, dict[str, Any]]:
-    """Score one classifier in every view of a manifest's test split.
-
-    Args:
-        classifier: has `labels`, `size_px`, `channels` and `probabilities`.
-
-    Returns:
-        View in words to what `classifier.metrics.evaluate` tells.
-
-    Raises:
-        FerError: no test rows, or a classifier of other labels.
-    """
-    test = (manifest.frame["split"] == "test").to_numpy(dtype=bool)
-    if not test.any():
-        raise FerError(f"{manifest.path}: expected test faces, found none; score a manifest with a test split")
-    if tuple(classifier.labels) != manifest.labels:
-        raise FerError(
-            f"{manifest.path}: expected a classifier of {', '.join(manifest.labels)}, found one of "
-            f"{', '.join(classifier.labels)}; train one on this label set"
-        )
-    judged = classifier.probabilities(manifest.pictures(classifier.size_px, classifier.channels, test))
-    return {
-        f"{SPLIT_NAMES[view.split]}, {view.labels_name}": evaluate(view.truth, judged, manifest.labels)
-        for view in build_views(manifest)
-    }
-
-
-def pack(probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Probabilities [N, K] as JSON: little-endian float16, row by row, base64."""
-    data = np.ascontiguousarray(probabilities, dtype="<f2").tobytes()
-    return {"dtype": "float16", "shape": list(probabilities.shape), "base64": base64.b64encode(data).decode()}
-
-
-def unpack(packed: Mapping[str, Any]) -> NDArray[np.float32]:
-    """The probabilities [N, K] that `pack` wrote, as float32."""
-    values = np.frombuffer(base64.b64decode(packed["base64"]), dtype="<f2")
-    return values.reshape(packed["shape"]).astype(np.float32)
-
-
 @dataclass(frozen=True)
 class Question:
-    """What is compared: arms by name, which of them are baseline and primary, and by what they are judged."""
+    """What is compared.
+
+    Attributes:
+        arms: main arms by name, each with all `seeds`.
+        baseline, primary: two of them.
+        labels, metric: by what the primary contrast is judged.
+        seeds: of the main arms.
+        resamples: of every bootstrap.
+        control: the strongest arm without review and synthesis; None where there is none to compare with.
+        curve_arms: arms that have `curve_seeds` only.
+        curve_seeds: some of `seeds`.
+    """
 
     arms: Sequence[str]
     baseline: str
@@ -127,6 +103,9 @@ class Question:
     metric: str
     seeds: Sequence[int]
     resamples: int
+    control: str | None = None
+    curve_arms: Sequence[str] = ()
+    curve_seeds: Sequence[int] = ()
 
 
 def summarise(
@@ -136,56 +115,109 @@ def summarise(
     labels: Sequence[str],
     groups: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Scores of every arm and contrasts with the baseline, in every view.
+    """Scores of every arm and contrasts with the baseline and the control, in every view.
+
+    Main arms are compared over all seeds. Arms of a curve have fewer: they are compared, over those, with the baseline
+    at the same seeds.
 
     Args:
         probabilities: (arm, seed) → float [T, K] over the test rows.
         views: over the same rows.
         labels: K names.
-        groups: `group_id` of the test rows [T]; faces of one group are resampled together.
+        groups: groups of the test rows [T]; faces of one group are resampled together.
 
     Returns:
-        "views", "scores", "contrasts" and "mcnemar" of results.json, and "numbers_sha256" over them.
+        "views", "scores", "contrasts", "mcnemar", "control" and "at_curve_seeds" (scores of all arms over the seeds
+        of the curves alone) of results.json, and "numbers_sha256" over them.
     """
-    predicted = np.stack(
-        [[probabilities[arm, seed].argmax(axis=1) for seed in question.seeds] for arm in question.arms]
-    )
-    described, scores, contrasts, tests = [], {}, [], []
+    main = _Block(question.arms, question.seeds, probabilities, groups, labels, question.resamples)
+    curve = None
+    if question.curve_arms:
+        both = [*question.arms, *question.curve_arms]
+        curve = _Block(both, question.curve_seeds, probabilities, groups, labels, question.resamples)
+    scores: dict[str, Any] = {}
+    at_curve_seeds: dict[str, Any] = {}
+    contrasts, tests, against_control = [], [], []
     for number, view in enumerate(views):
-        rows = view.rows
-        truth = view.truth[rows]
-        faces = np.bincount(truth, minlength=len(labels))
-        described.append(
-            {
-                "key": view.key,
-                "split": view.split,
-                "split_name": SPLIT_NAMES[view.split],
-                "labels": view.labels,
-                "labels_name": view.labels_name,
-                "faces": int(rows.sum()),
-                "left_out": view.left_out,
-                "per_class": dict(zip(labels, faces.tolist(), strict=True)),
-            }
-        )
-        sample = statistics.bootstrap(
-            truth,
-            predicted[..., rows],
-            len(labels),
-            resamples=question.resamples,
-            generator=np.random.default_rng([20130701, number]),
-            groups=groups[rows],
-        )
-        scores[view.key] = {arm: _scores(sample, index, labels, faces) for index, arm in enumerate(question.arms)}
-        contrasts += _contrasts(question, sample, view, labels)
-        tests += _mcnemar(question, predicted[..., rows] == truth, view)
+        sample = main.sample(view, [20130701, number])
+        scores[view.key] = {arm: _scores(sample, index, labels, view) for index, arm in enumerate(main.arms)}
+        contrasts += _contrasts(question, main, question.baseline, question.arms, sample, view, labels)
+        if question.control is not None:
+            others = [arm for arm in question.arms if arm != question.baseline]
+            against_control += _contrasts(question, main, question.control, others, sample, view, labels)
+        tests += _mcnemar(main, question.baseline, question.arms, view)
+        if curve is not None:
+            sample = curve.sample(view, [20130702, number])
+            found = {arm: _scores(sample, index, labels, view) for index, arm in enumerate(curve.arms)}
+            at_curve_seeds[view.key] = found
+            scores[view.key] |= {arm: found[arm] for arm in question.curve_arms}
+            contrasts += _contrasts(question, curve, question.baseline, question.curve_arms, sample, view, labels)
+            tests += _mcnemar(curve, question.baseline, question.curve_arms, view)
     _correct(contrasts)
-    numbers = {"views": described, "scores": scores, "contrasts": contrasts, "mcnemar": tests}
+    _correct(against_control)
+    numbers = {
+        "views": [_described(view, labels) for view in views],
+        "scores": scores,
+        "contrasts": contrasts,
+        "mcnemar": tests,
+        "control": {"arm": question.control, "contrasts": against_control} if question.control else None,
+        "at_curve_seeds": at_curve_seeds or None,
+    }
     numbers = without_nan(numbers)
     return {**numbers, "numbers_sha256": sha256_json(numbers)}
 
 
-def _scores(sample: statistics.Bootstrap, arm: int, labels: Sequence[str], faces: NDArray[np.int64]) -> dict[str, Any]:
+class _Block:
+    """Arms that have the same seeds: what each run said of each test face."""
+
+    def __init__(
+        self,
+        arms: Sequence[str],
+        seeds: Sequence[int],
+        probabilities: Mapping[tuple[str, int], NDArray[np.float32]],
+        groups: NDArray[np.int64],
+        labels: Sequence[str],
+        resamples: int,
+    ) -> None:
+        self.arms, self.seeds = list(arms), list(seeds)
+        self._groups, self._classes, self._resamples = groups, len(labels), resamples
+        self.predicted = np.stack(
+            [[probabilities[arm, seed].argmax(axis=1) for seed in self.seeds] for arm in self.arms]
+        )
+
+    def sample(self, view: View, seed: Sequence[int]) -> statistics.Bootstrap:
+        """Confusions in a view, as they are and resampled."""
+        return statistics.bootstrap(
+            view.truth[view.rows],
+            self.predicted[..., view.rows],
+            self._classes,
+            resamples=self._resamples,
+            generator=np.random.default_rng(list(seed)),
+            groups=self._groups[view.rows],
+        )
+
+    def right(self, view: View) -> NDArray[np.bool_]:
+        """Whether each run was right, bool [A, S, N]."""
+        return np.asarray(self.predicted[..., view.rows] == view.truth[view.rows])
+
+
+def _described(view: View, labels: Sequence[str]) -> dict[str, Any]:
+    faces = np.bincount(view.truth[view.rows], minlength=len(labels))
+    return {
+        "key": view.key,
+        "split": view.split,
+        "split_name": SPLIT_NAMES[view.split],
+        "labels": view.labels,
+        "labels_name": view.labels_name,
+        "faces": int(view.rows.sum()),
+        "left_out": view.left_out,
+        "per_class": dict(zip(labels, faces.tolist(), strict=True)),
+    }
+
+
+def _scores(sample: statistics.Bootstrap, arm: int, labels: Sequence[str], view: View) -> dict[str, Any]:
     observed = sample.observed[arm]
+    faces = np.bincount(view.truth[view.rows], minlength=len(labels))
     per_class = statistics.recalls(observed)
     metrics = {
         name: {
@@ -209,34 +241,46 @@ def _scores(sample: statistics.Bootstrap, arm: int, labels: Sequence[str], faces
 
 
 def _contrasts(
-    question: Question, sample: statistics.Bootstrap, view: View, labels: Sequence[str]
+    question: Question,
+    block: _Block,
+    before: str,
+    compared: Sequence[str],
+    sample: statistics.Bootstrap,
+    view: View,
+    labels: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Every arm against the baseline in one view: aggregates and recalls."""
+    """Some arms against the arm `before` in one view: aggregates and recalls."""
     metrics = dict(statistics.METRICS)
     metrics |= {f"recall:{label}": statistics.recall_of(index) for index, label in enumerate(labels)}
-    before = question.arms.index(question.baseline)
     found = []
-    for after, arm in enumerate(question.arms):
-        if after == before:
+    for arm in compared:
+        if arm == before:
             continue
         for name, metric in metrics.items():
-            primary = (
-                arm == question.primary
-                and name == question.metric
-                and (view.split, view.labels) == (PRIMARY_SPLIT, question.labels)
-            )
-            family = "primary" if primary else "per class" if ":" in name else "exploratory"
-            difference = asdict(sample.difference(metric, before, after))
-            found.append({"view": view.key, "metric": name, "arm": arm, "family": family, **difference})
+            difference = asdict(sample.difference(metric, block.arms.index(before), block.arms.index(arm)))
+            family = _family(question, view, before, arm, name)
+            row = {"view": view.key, "metric": name, "arm": arm, "against": before, "family": family}
+            found.append({**row, **difference})
     return found
 
 
-def _mcnemar(question: Question, right: NDArray[np.bool_], view: View) -> list[dict[str, Any]]:
-    """Exact McNemar tests of every arm against the baseline, seed by seed; `right` is bool [A, S, N]."""
-    before = question.arms.index(question.baseline)
+def _family(question: Question, view: View, before: str, arm: str, metric: str) -> str:
+    """Which looks a contrast is corrected for: "primary" is the one that was chosen beforehand."""
+    if before != question.baseline:
+        return "per class, against the control" if ":" in metric else "against the control"
+    asked = (question.primary, question.metric, PRIMARY_SPLIT, question.labels)
+    if (arm, metric, view.split, view.labels) == asked:
+        return "primary"
+    return "per class" if ":" in metric else "exploratory"
+
+
+def _mcnemar(block: _Block, baseline: str, compared: Sequence[str], view: View) -> list[dict[str, Any]]:
+    """Exact McNemar tests of some arms against the baseline, seed by seed."""
+    right, before = block.right(view), block.arms.index(baseline)
     found = []
-    for after, arm in enumerate(question.arms):
-        for index, seed in enumerate(question.seeds):
+    for arm in compared:
+        after = block.arms.index(arm)
+        for index, seed in enumerate(block.seeds):
             if after != before:
                 lost, won, p_value = statistics.mcnemar(right[before, index], right[after, index])
                 row = {"view": view.key, "arm": arm, "seed": seed, "lost": lost, "won": won}
@@ -246,7 +290,7 @@ def _mcnemar(question: Question, right: NDArray[np.bool_], view: View) -> list[d
 
 def _correct(contrasts: list[dict[str, Any]]) -> None:
     """Add Holm's adjusted p within each family; the one primary contrast keeps its own."""
-    for family in ("primary", "exploratory", "per class"):
+    for family in dict.fromkeys(contrast["family"] for contrast in contrasts):
         members = [contrast for contrast in contrasts if contrast["family"] == family]
         adjusted = holm(np.array([member["p_value"] for member in members]))
         for member, p_value in zip(members, adjusted, strict=True):

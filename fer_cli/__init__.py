@@ -9,11 +9,14 @@ from fer_cli import (
     audit_verbs,
     data_verbs,
     decision_verbs,
+    evaluation_verbs,
+    experiment_verbs,
     generation_verbs,
     judge_verbs,
     manifest_verbs,
     review_verbs,
     training_verbs,
+    tuning_verbs,
 )
 from fer_cli.terminal import app
 from fer_data.errors import FerError
@@ -23,12 +26,15 @@ __all__ = [
     "audit_verbs",
     "data_verbs",
     "decision_verbs",
+    "evaluation_verbs",
+    "experiment_verbs",
     "generation_verbs",
     "judge_verbs",
     "main",
     "manifest_verbs",
     "review_verbs",
     "training_verbs",
+    "tuning_verbs",
 ]
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from classifier.data import Faces, target_rows
-from experiments.design import rows_sha256
+from experiments.identity import rows_sha256
 from experiments.usefulness.design import TrialConfig, require_generated, usable_rows
 from experiments.usefulness.figures import describe_judged, tabulate, training_facts
 from experiments.usefulness.trials import Part, Rows, Run, run_trials

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from classifier.recipe import TrainConfig
-from experiments.design import refuse_judged_groups
+from experiments.held_out import refuse_judged_groups
 from fer_data import manifest as manifests
 from fer_data.configuration import Configuration, build
 from fer_data.errors import FerError

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from experiments.before_after import versions
+from experiments.provenance import versions
 from experiments.usefulness.accuracy_score import classification_accuracy_score
 from experiments.usefulness.condition_arms import compare_conditions
 from experiments.usefulness.design import UsefulnessConfig, prepare

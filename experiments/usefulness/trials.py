@@ -13,10 +13,9 @@ from classifier.data import Faces, load_faces
 from classifier.prediction import load_classifier
 from classifier.recipe import TrainConfig
 from classifier.training import train
-from experiments.before_after import versions
-from experiments.design import rows_sha256
-from experiments.records import kept_record, record_path
-from experiments.results import pack, unpack
+from experiments.identity import rows_sha256
+from experiments.provenance import versions
+from experiments.records import kept_record, pack, record_path, unpack
 from experiments.usefulness.yardstick import Yardstick
 from fer_data.files import read_json, sha256_json, write_json
 from fer_data.manifest import Manifest
@@ -76,7 +75,7 @@ def run_trials(
     judged: dict[Run, Probabilities] = {}
     waiting = []
     for run, parts in runs.items():
-        record = kept_record(record_path(out, *run), _identity(parts, run, yardstick, config), *run)
+        record = kept_record(record_path(out / "records", *run), _identity(parts, run, yardstick, config), *run)
         if record is None:
             waiting.append(run)
         else:
@@ -129,7 +128,7 @@ def _run(
         "seconds": read_json(folder / "history.json")[-1]["seconds"],
         "probabilities": packed,
     }
-    write_json(record_path(out, arm, seed), record)
+    write_json(record_path(out / "records", arm, seed), record)
     return {view: unpack(each) for view, each in packed.items()}
 
 

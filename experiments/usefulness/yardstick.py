@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.design import rows_sha256
+from experiments.identity import rows_sha256
 from experiments.usefulness.design import TrialConfig, judged_rows
 from fer_data import conditions, images
 from fer_data.errors import FerError

@@ -15,16 +15,22 @@ from pydantic import ValidationError
 
 from classifier.metrics import evaluate
 from classifier.training import TrainConfig
-from experiments import statistics, wording
-from experiments.before_after import ExperimentConfig, collect_sheets, prepare, run_experiment
-from experiments.design import rows_sha256
-from experiments.report import write_report
-from experiments.results import build_views, pack, unpack
+from experiments import statistics
+from experiments.before_after import collect_sheets, run_experiment
+from experiments.checks import require_arms
+from experiments.design import prepare
+from experiments.identity import rows_sha256
+from experiments.records import pack, unpack
+from experiments.report import answer, write_report
+from experiments.results import build_views
+from experiments.settings import ExperimentConfig
 from fer_data import manifest as manifests
 from fer_data.configuration import PRESETS, read_yaml, resolve
 from fer_data.errors import FerError
+from fer_data.links import related_across
 
-TRAIN = {"model": "thin_resnet10", "size_px": 16, "steps": 8, "batch_size": 32, "evaluations": 2, "threads": 1}
+TRAIN = {"model": "thin_resnet10", "size_px": 16, "steps": 8, "batch_size": 32, "evaluations": 2, "threads": 1,
+         "trackers": []}  # fmt: skip
 
 
 def experiment(**changes) -> ExperimentConfig:
@@ -38,6 +44,7 @@ def experiment(**changes) -> ExperimentConfig:
         "primary": "cleaned",
         "seeds": [1, 2],
         "train": TRAIN,
+        "leaks": "score_apart",
         "bootstrap": 100,
     }
     return ExperimentConfig(**{**values, **changes})
@@ -101,7 +108,7 @@ def test_the_report_tells_these_results(finished: tuple[Path, Path]) -> None:
     root, path = finished
     page = write_report(path, root / "report.html").read_text()
     results = json.loads(path.read_text())
-    assert html.escape(wording.answer(results)) in page
+    assert html.escape(answer(results)) in page
     assert "Reviewed by simulated:planted truth" in page
     assert results["numbers_sha256"] in page
     assert "fer import procedural → fer apply" in page
@@ -180,7 +187,8 @@ def test_manifests_that_cannot_be_compared_are_refused(project: Path) -> None:
     rewrite(project, "clean", lambda frame: frame[(frame["label"] != "fear") | (frame["split"] != "train")])
     with pytest.raises(FerError, match="arm cleaned: .* no training face of fear"):
         prepare(experiment(), project)
-    assert prepare(experiment(train={**TRAIN, "allow_empty_classes": True}), project).views
+    with pytest.raises(FerError, match="arm cleaned: expected training faces of every class that it is judged by"):
+        prepare(experiment(train={**TRAIN, "allow_empty_classes": True}), project)
     for split in ("val", "test"):
         name = f"without-{split}"
         shutil.copy(project / "manifests/faces.parquet", project / f"manifests/{name}.parquet")
@@ -194,7 +202,7 @@ def test_manifests_that_cannot_be_compared_are_refused(project: Path) -> None:
 def test_leak_policies(project: Path) -> None:
     kept = prepare(experiment(), project)
     assert kept.train_rows["baseline"].sum() == 210
-    with pytest.raises(FerError, match="arm baseline: 2 training pictures are identical to val or test pictures"):
+    with pytest.raises(FerError, match="arm baseline: 2 training faces have a twin among the val or test faces"):
         prepare(experiment(leaks="refuse"), project)
     dropped = prepare(experiment(leaks="drop_from_train"), project)
     assert dropped.train_rows["baseline"].sum() == 208
@@ -225,7 +233,7 @@ def test_primary_labels_must_exist(project: Path) -> None:
 
 def test_faces_of_a_generator_that_saw_held_out_groups_are_refused(project: Path, write_synthetic) -> None:
     faces = manifests.read(project / "manifests/faces")
-    train = faces.frame[faces.frame["split"] == "train"]
+    train = faces.frame[(faces.frame["split"] == "train") & ~related_across(faces, "train", ("val", "test"))]
     arms = [
         {"name": "baseline", "manifest": "manifests/faces"},
         {"name": "cleaned", "manifest": "manifests/balanced"},
@@ -233,9 +241,9 @@ def test_faces_of_a_generator_that_saw_held_out_groups_are_refused(project: Path
     write_synthetic(faces, "balanced", seen=train)
     design = prepare(experiment(arms=arms), project)
     assert design.train_rows["cleaned"].sum() == 210 + 14
-    shown = collect_sheets(experiment(arms=arms, sheets=5), project)
+    shown = collect_sheets(experiment(arms=arms, sheets=5), project, project / "runs/x")
     assert [(sheet.title, len(sheet.images)) for sheet in shown] == [("Generated, in “cleaned”", 5)]
-    shown = collect_sheets(experiment(sheets=5), project)
+    shown = collect_sheets(experiment(sheets=5), project, project / "runs/x")
     assert [(sheet.title, len(sheet.images)) for sheet in shown] == [("Relabelled", 5), ("Dropped", 3)]
     write_synthetic(faces, "balanced", seen=faces.frame)
     with pytest.raises(FerError, match="arm cleaned: .*saw no group of val or test"):
@@ -251,7 +259,8 @@ def test_packed_probabilities_are_exact_to_half_precision() -> None:
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from experiments.before_after import ExperimentConfig, run_experiment
+from experiments.before_after import run_experiment
+from experiments.settings import ExperimentConfig
 from fer_data.progress import Silent, _SilentStage
 import contextlib
 
@@ -316,6 +325,9 @@ def test_presets_are_whole(preset: str) -> None:
     config = resolve(ExperimentConfig, preset)
     names = [arm.name for arm in config.arms]
     assert names[0] == config.baseline
-    assert config.primary in names
+    require_arms(config)
+    for source in config.sources.values():
+        source.generator_config()
+        source.judges_config()
     for arm in config.arms:
         assert resolve(TrainConfig, **config.train, **arm.train).steps == config.train["steps"]

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from experiments.demo import DemoConfig, run_demo
-from experiments.design import ExperimentConfig
+from experiments.settings import ExperimentConfig
 from fer_data import manifest
 from fer_data.configuration import resolve
 from fer_data.errors import FerError
@@ -28,9 +28,9 @@ TINY = (
 )
 ARMS = [{"name": name, "manifest": f"manifests/{name}"} for name in ("faces", "clean", "diffusion-balanced")]
 EXPERIMENT = (
-    "experiment={name: tiny, evaluate_on: manifests/faces, baseline: faces, primary: diffusion-balanced, seeds: [1], "
-    "bootstrap: 100, train: {model: thin_resnet10, size_px: 16, steps: 4, batch_size: 32, evaluations: 1, "
-    f"allow_empty_classes: true}}, arms: {ARMS}}}"
+    "experiment={name: tiny, evaluate_on: manifests/faces, baseline: faces, primary: diffusion-balanced, "
+    "leaks: score_apart, seeds: [1], bootstrap: 100, train: {model: thin_resnet10, size_px: 16, steps: 4, "
+    f"batch_size: 32, evaluations: 1, allow_empty_classes: true}}, arms: {ARMS}}}"
 )
 
 

@@ -103,6 +103,18 @@ def test_rare_class_recall_leaves_out_resamples_without_it() -> None:
     assert np.isnan(sample.difference(st.recall_of(2), 0, 0).p_value)
 
 
+@pytest.mark.parametrize("distance", [1.0, 2.0, 3.0, 6.0])
+def test_p_values_follow_the_normal_also_where_no_resample_lies_beyond_zero(distance: float) -> None:
+    draws = np.random.default_rng(5).normal(distance, 1, (2000, 1))
+    found = st.difference_of(np.array([distance]), draws, np.ones((2000, 1)))
+    assert np.log(found.p_value) == pytest.approx(np.log(2 * stats.norm.sf(distance)), abs=0.5)
+
+
+def test_p_value_of_a_difference_that_never_varies_is_the_smallest_share() -> None:
+    found = st.difference_of(np.array([0.1]), np.full((999, 1), 0.1), np.ones((999, 1)))
+    assert found.p_value == pytest.approx(2 / 1000)
+
+
 def test_smallest_effect_has_its_power() -> None:
     effect = st.smallest_effect(0.02)
     assert stats.norm.sf(stats.norm.ppf(0.975) - effect / 0.02) == pytest.approx(0.8, abs=1e-6)

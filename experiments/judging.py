@@ -1,0 +1,61 @@
+"""What is told of the judged runs besides scores and contrasts: calibration, and fairness by stated attributes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.confidence import reliability
+from classifier.fairness import fairness, read_attributes
+from experiments.design import Design
+from experiments.records import unpack
+from experiments.results import PRIMARY_SPLIT, Question, View
+from experiments.schedule import Record, Run
+
+NO_ATTRIBUTES = "The manifest states no age, gender or race of the people shown, so no metric can be split by them."
+
+
+def reliability_of(designs: Sequence[Design], views: Sequence[View], found: Mapping[Run, Record]) -> dict[str, Any]:
+    """Main arm → bins of its reliability diagram, over all seeds, in the view of the primary contrast."""
+    question = designs[0].question
+    view = _primary_view(question, views)
+    bins = {}
+    for arm in question.arms:
+        runs = [_pooled(found, arm, seed, len(designs))[view.rows] for seed in question.seeds]
+        truth = np.tile(view.truth[view.rows], len(runs))
+        bins[arm] = reliability(truth, np.concatenate(runs).astype(np.float64))
+    return bins
+
+
+def summarise_fairness(
+    designs: Sequence[Design], views: Sequence[View], found: Mapping[Run, Record]
+) -> dict[str, Any] | str:
+    """Baseline, control and primary arm by the attributes that the manifest states, or why not."""
+    told = [read_attributes(design.yardstick, design.test_rows) for design in designs]
+    names = [name for name in told[0] if all(name in each for each in told)]
+    if not names:
+        return NO_ATTRIBUTES
+    attributes = {name: np.concatenate([each[name] for each in told]) for name in names}
+    question, groups = designs[0].question, np.concatenate([design.test_groups for design in designs])
+    truth = _primary_view(question, views).truth
+    arms = [arm for arm in (question.baseline, question.control, question.primary) if arm is not None]
+    return {
+        arm: fairness(
+            truth,
+            np.stack([_pooled(found, arm, seed, len(designs)) for seed in question.seeds]),
+            designs[0].yardstick.labels,
+            attributes,
+            groups,
+        )
+        for arm in dict.fromkeys(arms)
+    }
+
+
+def _primary_view(question: Question, views: Sequence[View]) -> View:
+    return next(view for view in views if (view.split, view.labels) == (PRIMARY_SPLIT, question.labels))
+
+
+def _pooled(found: Mapping[Run, Record], arm: str, seed: int, parts: int) -> NDArray[np.float32]:
+    """What one arm with one seed said of all test faces, those of one fold after those of another."""
+    return np.concatenate([unpack(found[number, arm, seed]["probabilities"]) for number in range(parts)])

@@ -1,0 +1,96 @@
+"""What an experiment would do and how long it would take, told before anything is trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from classifier.data import load_faces
+from experiments import choice as choices
+from experiments.before_after import open_parts, records_folder
+from experiments.provenance import training_faces
+from experiments.runs import Part
+from experiments.schedule import duration, read_records, runs_of
+from experiments.settings import ExperimentConfig
+from experiments.timed_training import measure_pace
+from fer_data.progress import SILENT, Reporter
+
+_TIMED_SECONDS = 5.0
+
+
+def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Reporter = SILENT) -> dict[str, Any]:
+    """Make and check every manifest, count the runs, time a few training steps; no arm is trained.
+
+    Returns:
+        JSON-able: arms (name, role, seeds, train_rows, per_class, origins; undrawn: null, or the labels that the
+        generator of missing faces learns from), leaks, runs, finished, seconds_per_run and seconds (of what is left,
+        one run after the other).
+
+    Raises:
+        FerError: what the experiment is refused for.
+    """
+    choice = {}
+    if config.choose is not None:
+        choice = choices.read_choice(records_folder(config, root, out), config)
+    chosen = choice.get("complete") or "mixing" in choice
+    ahead = choices.with_choice(config, choice) if chosen else choices.while_choosing_mixing(config)
+    parts = open_parts(ahead, root, out, reporter, draws=False)
+    runs = [(number, arm.name, seed) for number, part in enumerate(parts) for arm in part.design.config.arms
+            for seed in part.design.config.seeds_of(arm)]  # fmt: skip
+    finished = len(read_records(parts, runs_of(parts)))
+    seconds = _seconds_per_run(parts[0])
+    return {
+        "arms": [_outlook(parts[0], arm.name) for arm in parts[0].design.config.arms],
+        "folds": len(parts) if config.folds is not None else None,
+        "choice": "made" if choice.get("complete") else "still to be made" if config.choose else None,
+        "leaks": dict(parts[0].design.leaks),
+        "runs": len(runs),
+        "finished": finished,
+        "seconds_per_run": round(seconds, 1),
+        "seconds": round(seconds * (len(runs) - finished), 1),
+    }
+
+
+def describe_outlook(told: dict[str, Any]) -> list[str]:
+    """The outlook as lines for the terminal."""
+    labels: Sequence[str] = next((list(arm["per_class"]) for arm in told["arms"] if arm["per_class"]), [])
+    width = max(len("arm"), *(len(arm["name"]) for arm in told["arms"]))
+    lines = [f"{'arm':{width}}  seeds   faces  " + "  ".join(f"{label:>9}" for label in labels)]
+    for arm in told["arms"]:
+        counts = "  ".join(f"{arm['per_class'][label]:>9,}" for label in labels) if arm["per_class"] else ""
+        if arm["undrawn"]:
+            counts = f"faces are still to be drawn, by a generator of {arm['undrawn']}"
+        lines.append(f"{arm['name']:{width}}  {len(arm['seeds']):>5}  {arm['train_rows'] or 0:>6,}  {counts}")
+    leaks = told["leaks"]
+    lines.append(
+        f"{leaks['test_faces_related_to_train_or_val']:,} test faces have twins in train or val "
+        f"({leaks['test_faces_identical_to_train_or_val']:,} the very picture); policy {leaks['policy']}"
+    )
+    if told["choice"]:
+        lines.append(f"the choice on validation faces is {told['choice']}")
+    lines.append(
+        f"{told['runs']:,} runs, {told['finished']:,} of them finished; about {duration(told['seconds_per_run'])} each "
+        f"on this machine as busy as it is, {duration(told['seconds'])} in all, one after the other"
+    )
+    return lines
+
+
+def _outlook(part: Part, name: str) -> dict[str, Any]:
+    design = part.design
+    arm = design.config.arm(name)
+    told = {"name": name, "role": arm.role, "seeds": design.config.seeds_of(arm), "undrawn": design.undrawn.get(name)}
+    if name in design.undrawn:
+        return {**told, "train_rows": None, "per_class": None, "origins": None}
+    faces = training_faces(design, name)
+    return {**told, "train_rows": faces["rows"], "per_class": faces["per_class"], "origins": faces["origins"]}
+
+
+def _seconds_per_run(part: Part) -> float:
+    """Of a run of the baseline, from a few of its steps and one validation."""
+    design = part.design
+    baseline = design.config.baseline
+    config = design.train_configs[baseline]
+    train = load_faces(design.arms[baseline], design.train_rows[baseline], config.size_px, config.channels)
+    val = load_faces(design.yardstick, design.val_rows, config.size_px, config.channels)
+    pace = measure_pace(train, val, design.yardstick.labels, config, _TIMED_SECONDS)
+    steps = config.steps or 0
+    return pace.fixed_seconds + steps * pace.step_seconds + config.evaluations * pace.evaluation_seconds

@@ -1,0 +1,38 @@
+"""What is read from results.json: the parts that every section asks for."""
+
+import pytest
+
+from experiments.report.contents import Results
+
+
+def test_exploratory_contrasts_are_corrected_and_the_primary_is_not(make_results) -> None:
+    contrasts = make_results(0.06)["contrasts"]
+    primary = [one for one in contrasts if one["family"] == "primary"]
+    assert len(primary) == 1 and primary[0]["p_holm"] == primary[0]["p_value"]
+    exploratory = [one for one in contrasts if one["family"] == "exploratory"]
+    assert len(exploratory) == 2 * 4 * 3 - 1
+    smallest = min(exploratory, key=lambda one: one["p_value"])
+    assert smallest["p_holm"] == pytest.approx(min(1, smallest["p_value"] * len(exploratory)))
+
+
+def test_views_begin_with_that_of_the_answer_and_end_with_the_official_split(full_results) -> None:
+    results = Results.model_validate(full_results)
+    assert [view.key for view in results.sorted_views] == [
+        "leak_free/reference", "leak_free/given", "official/given", "official/reference",
+    ]  # fmt: skip
+    assert results.main_arms == ["baseline", "sampled", "cleaned"]
+    assert results.control_arm == "sampled" and results.folds is None
+
+
+def test_a_contrast_is_found_or_none(full_results) -> None:
+    results = Results.model_validate(full_results)
+    view, metric = results.primary.view, results.primary.metric
+    assert results.contrast(view, metric, "cleaned") is results.primary
+    assert results.contrast(view, metric, "baseline") is None
+    assert results.control_contrast("cleaned") in (results.control.contrasts if results.control else [])
+    assert results.control_contrast("baseline") is None
+
+
+def test_unknown_keys_are_kept(make_results) -> None:
+    results = Results.model_validate(make_results() | {"something_new": [1]})
+    assert results.model_dump()["something_new"] == [1]

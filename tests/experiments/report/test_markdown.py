@@ -1,0 +1,56 @@
+"""The page for a repository tells the same figures, from report.json alone."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from experiments.report import write_report
+from experiments.report.contents import Results
+from experiments.report.markdown import markdown, table
+from experiments.report.wording import change
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, full_results, folded_results) -> Path:
+    return write_report(
+        full_results, tmp_path_factory.mktemp("markdown") / "report.html", cross_validated=folded_results
+    )
+
+
+def test_it_is_written_from_the_json_beside_it(report: Path) -> None:
+    told = json.loads(report.with_suffix(".json").read_text())
+    page = report.with_suffix(".md").read_text()
+    assert page == markdown(told)
+    assert page.startswith("# Before & after\n\nWritten by `fer experiment` from its report.json, not by hand.\n")
+    assert f"**{told['answer']}**" in page
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [
+        "Differences", "Class by class", "Cross-validated", "What a review buys", "Occlusion and low light",
+        "Confidence",
+        "Fairness",
+        "Levels: test split without twins in train or val, FER+ majority",
+        "Levels: test split without twins in train or val, given labels",
+        "Levels: official test split, given labels", "Levels: official test split, FER+ majority", "Tests",
+        "What was chosen, and when", "Leaks", "Training faces", "What this does not show", "Not in this report",
+        "To get the same numbers again",
+    ]  # fmt: skip
+
+
+def test_the_primary_contrast_and_the_chosen_arm_stand_out(report: Path, full_results) -> None:
+    page = report.with_suffix(".md").read_text()
+    primary = Results.model_validate(full_results).primary
+    assert page.count(f"**{change(primary)}**") == 1
+    assert "judged once each in 3 folds" in page and re.search(r"^\| disgust \| 6 \| \+", page, re.MULTILINE)
+    assert "| **Arm cleaned** | 61.0 | 60.0 · 62.0 |" in page and "| Arm sampled | 57.0 | 57.0 · 57.0 |" in page
+
+
+def test_every_table_is_whole(report: Path) -> None:
+    blocks = re.findall(r"(?:^\|.*\|\n)+", report.with_suffix(".md").read_text(), re.MULTILINE)
+    assert len(blocks) >= 12
+    for block in blocks:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_a_bar_in_a_cell_is_escaped() -> None:
+    assert table(["a", "b"], [["x|y", 1]]).splitlines()[2] == "| x\\|y | 1 |"

@@ -1,0 +1,64 @@
+"""What an experiment says it would do, before anything is trained."""
+
+from pathlib import Path
+
+from experiments.before_after import run_experiment
+from experiments.outlook import describe_outlook, look_ahead
+from experiments.settings import ExperimentConfig, FoldsConfig
+
+TRAIN = {"model": "thin_resnet10", "size_px": 16, "steps": 8, "batch_size": 32, "evaluations": 2, "threads": 1,
+         "trackers": []}  # fmt: skip
+
+
+def config(**changes) -> ExperimentConfig:
+    missing = {"synthetic": "manifests/nowhere", "ratio": 1, "weight": 1}
+    values = {
+        "name": "x",
+        "evaluate_on": "manifests/faces",
+        "arms": [
+            {"name": "baseline"},
+            {"name": "cleaned", "manifest": "manifests/clean"},
+            {"name": "some", "role": "curve", "make": {"review": {"faces": 20, "order": "random"}}},
+            {"name": "more", "make": {"review": {"faces": 20, "order": "random"}, "add": [missing]}},
+        ],
+        "baseline": "baseline",
+        "primary": "cleaned",
+        "seeds": [1, 2, 3],
+        "train": TRAIN,
+        "leaks": "score_apart",
+        "bootstrap": 100,
+    }
+    return ExperimentConfig(**{**values, **changes})
+
+
+def test_arms_runs_and_missing_faces_are_told_and_nothing_is_trained(project: Path) -> None:
+    told = look_ahead(config(), project, project / "runs/x")
+    assert (told["runs"], told["finished"]) == (3 + 3 + 2 + 3, 0)
+    assert [arm["train_rows"] for arm in told["arms"]] == [210, 207, 210, None]
+    labels = told["arms"][3]["undrawn"]
+    assert labels.startswith("manifests/x/steps/review-20-random-majority-") and (project / labels).is_file()
+    assert told["seconds"] >= told["seconds_per_run"] > 0
+    assert not (project / "runs").exists()
+    lines = "\n".join(describe_outlook(told))
+    assert f"by a generator of {labels}" in lines
+    assert "2 test faces have twins in train or val (2 the very picture); policy score_apart" in lines
+    assert "11 runs, 0 of them finished" in lines
+
+
+def test_finished_runs_and_choices_are_counted(project: Path) -> None:
+    asked = config(arms=config().arms[:3], primary=None, seeds=[1], choose={"primary": ["cleaned"]})
+    before = look_ahead(asked, project, project / "runs/x")
+    assert before["choice"] == "still to be made"
+    run_experiment(asked, project, project / "runs/x", phase="choose")
+    after = look_ahead(asked, project, project / "runs/x")
+    assert (after["choice"], after["runs"], after["finished"]) == ("made", 3, 1)
+    assert "the choice on validation faces is made" in describe_outlook(after)
+
+
+def test_folds_count_every_run(project: Path) -> None:
+    asked = config(arms=[*config().arms[:1], *config().arms[2:3]], primary="some", seeds=[1, 2], leaks=None)
+    folded = asked.model_copy(
+        update={"arms": [arm.model_copy(update={"role": "main"}) for arm in asked.arms], "folds": FoldsConfig()}
+    )
+    told = look_ahead(folded, project, project / "runs/x")
+    assert (told["folds"], told["runs"]) == (3, 2 * 2 * 3)
