@@ -62,16 +62,25 @@ def test_a_killed_fer_curate_leaves_no_server_behind(project):
     wait_until_gone(server, port)
 
 
+def hear_ctrl_c():
+    """A shell that runs the tests in the background lets its children ignore SIGINT; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_in_the_terminal_ends_it_in_silence(project):
     command = [sys.executable, "-m", "fer_cli", "curate", str(project.path), "--port", str(free_port())]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ROOT}, **pipes) as fer:
+    fer = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ROOT}, preexec_fn=hear_ctrl_c, **pipes)
+    try:
         assert "curator at" in fer.stdout.readline()
         (server,) = psutil.Process(fer.pid).children()
         for _ in range(2):  # whoever is in a hurry presses twice
             os.killpg(fer.pid, signal.SIGINT)
             time.sleep(0.05)
-        assert fer.communicate() == ("", "") and fer.returncode == 0
+        assert fer.communicate(timeout=60) == ("", "") and fer.returncode == 0
+    finally:
+        fer.kill()  # its server ends with it
+        fer.communicate()
     assert not server.is_running()
 
 
