@@ -10,7 +10,6 @@ before the server starts again: what the page called saved must be in it. At the
 be in it once.
 """
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from curator_log import Kept, LogReader, Outcome
+from curator_options import curator_parser, parse
 from curator_page import ReviewPage, browsing
 from curator_server import Faces, serving
 from curator_wire import Wire
@@ -38,14 +38,7 @@ DISK_MB = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, help="the real set; with --quick drawn faces if left out")
-    parser.add_argument("--audit", type=Path, help="default audit/<name>.parquet of its project")
-    parser.add_argument("--quick", action="store_true", help="two kills, three cuts")
-    parser.add_argument("--out", type=Path, help="also write the lines to this file")
-    arguments = parser.parse_args()
-    if arguments.manifest is None and not arguments.quick:
-        parser.error("--manifest: expected the manifest to measure on, or --quick")
+    arguments = parse(curator_parser(__doc__, "two kills, three cuts"))
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         manifest = arguments.manifest or make_faces(Path(folder) / "drawn", 3000).path

@@ -9,7 +9,6 @@ page, less than people need; `decisions a minute` is with half a second. The mil
 `million_faces.py` into a temporary folder (minutes) unless a manifest is named; --quick draws 3,000 faces for both.
 """
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -18,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from curator_options import curator_parser, parse
 from curator_page import ReviewPage, browsing
 from curator_server import CuratorServer, Faces, serving
 from measuring import figure, keep, tell
@@ -34,15 +34,9 @@ WHO = "benchmark"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, help="the real set; with --quick drawn faces if left out")
-    parser.add_argument("--audit", type=Path, help="default audit/<name>.parquet of its project")
+    parser = curator_parser(__doc__, "few keys, drawn faces")
     parser.add_argument("--million", type=Path, help="manifest of a million faces; made if left out")
-    parser.add_argument("--quick", action="store_true", help="few keys, drawn faces")
-    parser.add_argument("--out", type=Path, help="also write the lines to this file")
-    arguments = parser.parse_args()
-    if arguments.manifest is None and not arguments.quick:
-        parser.error("--manifest: expected the manifest to measure on, or --quick")
+    arguments = parse(parser)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         rows = 3000 if arguments.quick else 10**6

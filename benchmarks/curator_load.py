@@ -10,7 +10,6 @@ memory, without the pages of mapped files (the store), is taken after the first 
 end; --decisions asks for fewer of both. Server, browsers and clients share the machine.
 """
 
-import argparse
 import asyncio
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from curator_log import LogReader, Outcome
+from curator_options import curator_parser, parse
 from curator_page import ReviewPage, browsing
 from curator_server import Faces, serving
 from curator_socket import SocketReviewer
@@ -34,16 +34,10 @@ PARTS = ("reviewers", "memory")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, help="the real set; with --quick drawn faces if left out")
-    parser.add_argument("--audit", type=Path, help="default audit/<name>.parquet of its project")
+    parser = curator_parser(__doc__, "five reviewers, ten decisions each; ten pages")
     parser.add_argument("--part", choices=PARTS, help="only this; default both")
-    parser.add_argument("--quick", action="store_true", help="five reviewers, ten decisions each; ten pages")
     parser.add_argument("--decisions", type=int, help="of the memory's part, default 5000; a tenth as many pages")
-    parser.add_argument("--out", type=Path, help="also write the lines to this file")
-    arguments = parser.parse_args()
-    if arguments.manifest is None and not arguments.quick:
-        parser.error("--manifest: expected the manifest to measure on, or --quick")
+    arguments = parse(parser)
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         manifest = arguments.manifest or make_faces(Path(folder) / "drawn", 3000).path

@@ -8,7 +8,6 @@ made through the library (`fer_data.simulated_review`, `fer_data.decisions.apply
 row by row. --quick draws 300 faces, whose truth is known, and decides the worst 40.
 """
 
-import argparse
 import asyncio
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from curator_options import curator_parser, parse
 from curator_page import ReviewPage, browsing
 from curator_server import CuratorServer, Faces, serving
 from measuring import figure, keep, tell
@@ -36,15 +36,9 @@ WHO = "scripted"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, help="the real set, with votes; with --quick drawn faces if left out")
-    parser.add_argument("--audit", type=Path, help="default audit/<name>.parquet of its project")
+    parser = curator_parser(__doc__, "40 faces")
     parser.add_argument("--faces", type=int, default=2000, help="how many of the worst are reviewed")
-    parser.add_argument("--quick", action="store_true", help="40 faces")
-    parser.add_argument("--out", type=Path, help="also write the lines to this file")
-    arguments = parser.parse_args()
-    if arguments.manifest is None and not arguments.quick:
-        parser.error("--manifest: expected the manifest to review, or --quick")
+    arguments = parse(parser)
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -21,7 +21,6 @@ from fer_data.expressions import LIGHTS, OCCLUSIONS
 from fer_data.files import sha256_json
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
-from fer_data.tabular.together import same_pictures
 from generators.condition import Vocabulary
 from generators.contract import GeneratorConfig
 
@@ -134,8 +133,7 @@ def load_faces(selection: Selection, config: GeneratorConfig, reporter: Reporter
 
 def _joined_to_held_out(manifest: Manifest) -> NDArray[np.bool_]:
     """Rows, bool [N], of the connected components over group_id and picture that reach into validation or test."""
-    own = manifest.table["group_id"].to_numpy()
-    groups = links.joined_groups(own, manifest.table["sample_id"], [same_pictures(manifest)])
+    groups = links.related_groups(manifest)
     held_out = manifest.frame["split"].isin(links.HELD_OUT_SPLITS).to_numpy(dtype=bool)
     return np.isin(groups, groups[held_out])
 

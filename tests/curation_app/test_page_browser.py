@@ -84,6 +84,7 @@ def test_a_face_of_a_page_is_looked_at_closely_by_a_double_click_or_a_button(vis
     reviewer.page.get_by_role("button", name="Enlarge").click()
     closeup.get_by_text("face 2 of 3").wait_for()
     closeup.get_by_text("selected").wait_for()
+    assert "face 2 of 3" in closeup.text_content()
 
 
 def test_blind_a_closeup_tells_no_more_than_the_page(visit):
