@@ -2,7 +2,7 @@
 
 manifests/<experiment>/<arm>.parquet            what an arm trains on
 manifests/<experiment>/steps/<step>-<id>.parquet  what a step made; the id is that of what went in
-runs/<experiment>/sources/<source>-<id>/        judges and generator of a source
+runs/<experiment>/sources/                      judges and generators of the sources, see `draw_faces`
 """
 
 from collections.abc import Callable, Mapping
@@ -121,8 +121,7 @@ class Workshop:
         if not self.draws:
             return None
         with name_lock(out.with_name(f"{out.stem}.drawing"), wait=True):
-            run_dir = self.root / "runs" / self.name / "sources" / step
-            return draw_faces(labels, config, out, run_dir, self.reporter)
+            return draw_faces(labels, config, out, self.root / "runs" / self.name / "sources", self.reporter)
 
     def _step(self, words: str, settings: Any, source: Manifest, work: Callable[[Path], Manifest]) -> Manifest:
         """What a step makes of `source`, made unless it is there."""

@@ -76,7 +76,7 @@ def test_every_fold_has_a_generator_of_its_own(project: Path) -> None:
     for number, path in enumerate(folds):
         fold = manifests.read(path)
         judged = set(fold.frame["sample_id"][fold.frame["split"] != "train"])
-        seen = list((project / f"runs/cv/fold{number}/sources").glob("*/generator/checkpoint/seen.parquet"))
+        seen = list((project / f"runs/cv/fold{number}/sources").glob("dcgan-*/checkpoint/seen.parquet"))
         assert len(seen) == 1
         assert judged.isdisjoint(tables.read_table(seen[0])[0]["sample_id"].to_pylist())
     before = {path: path.stat().st_mtime_ns for path in (project / "manifests/cv").rglob("*.parquet")}
