@@ -9,8 +9,8 @@ from classifier.data import target_rows
 from classifier.training import TrainConfig
 from experiments.arms import Arm, ChooseConfig
 from experiments.held_out import HeldOut
-from experiments.results import PRIMARY_SPLIT, View
 from experiments.settings import ExperimentConfig
+from experiments.views import PRIMARY_SPLIT, View
 from fer_data.configuration import build
 from fer_data.errors import FerError
 from fer_data.links import HELD_OUT_SPLITS
@@ -116,10 +116,7 @@ def training_rows(config: ExperimentConfig, name: str, manifest: Manifest, held_
             f"{config.evaluate_on} (first: {first}); set `leaks` to drop_from_train or score_apart"
         )
     # The leak-free view is the same for all arms, so no arm may bring a leak that the yardstick does not know.
-    pictures = manifest.facts(["pixel_sha256"])["pixel_sha256"]
-    judged = held_out.yardstick.facts(["pixel_sha256"])["pixel_sha256"]
-    new = rows & pictures.isin(judged[np.isin(held_out.split, HELD_OUT_SPLITS)]).to_numpy(dtype=bool)
-    new &= ~pictures.isin(judged[held_out.split == "train"]).to_numpy(dtype=bool)
+    new = held_out.brought_in(manifest, rows)
     if new.any():
         first = manifest.frame.loc[new, "sample_id"].iloc[0]
         raise FerError(

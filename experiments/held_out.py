@@ -1,6 +1,6 @@
 """The faces that choose and judge, and what is one with them: twins, groups, and what a generator saw of either."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,25 @@ class HeldOut:
         """The yardstick's splits, object [N]."""
         return self.yardstick.frame["split"].to_numpy(dtype=object)
 
+    @cached_property
+    def _judged_ids(self) -> pd.Index:
+        """Of rows of the yardstick that are one with a held-out face."""
+        held_out = np.isin(self.split, HELD_OUT_SPLITS)
+        return pd.Index(
+            self.yardstick.frame["sample_id"][np.isin(self.groups, self.groups[held_out])].unique(), dtype=object
+        )
+
+    @cached_property
+    def _judged_pictures(self) -> pd.Index:
+        pictures = self.yardstick.facts(["pixel_sha256"])["pixel_sha256"]
+        return pd.Index(pictures[np.isin(self.split, HELD_OUT_SPLITS)].unique(), dtype=object)
+
+    @cached_property
+    def _new_pictures(self) -> pd.Index:
+        """Those of held-out faces that the train split has not."""
+        pictures = self.yardstick.facts(["pixel_sha256"])["pixel_sha256"]
+        return self._judged_pictures.difference(pictures[self.split == "train"], sort=False)
+
     def related(self, of: str, others: Sequence[str]) -> Rows:
         """Rows of split `of`, bool over the yardstick, that are one with rows of the splits `others`."""
         elsewhere = self.groups[np.isin(self.split, list(others))]
@@ -50,15 +69,16 @@ class HeldOut:
 
         A row is known by its sample_id, a copy by that of the face it was made from, any row by its picture.
         """
-        held_out = np.isin(self.split, HELD_OUT_SPLITS)
-        judged = pd.Index(self.yardstick.frame["sample_id"])[np.isin(self.groups, self.groups[held_out])]
         facts = manifest.facts(["pixel_sha256", "parents"])
         ids = manifest.frame["sample_id"]
         origins = [parents[0] if parents is not None and len(parents) else own
                    for own, parents in zip(ids, facts["parents"], strict=True)]  # fmt: skip
-        pictures = self.yardstick.facts(["pixel_sha256"])["pixel_sha256"][held_out]
-        known = pd.Index(origins).isin(judged) | facts["pixel_sha256"].isin(pictures).to_numpy()
+        known = _among(origins, self._judged_ids) | _among(facts["pixel_sha256"], self._judged_pictures)
         return np.asarray(rows & known)
+
+    def brought_in(self, manifest: Manifest, rows: Rows) -> Rows:
+        """Which of some rows of another manifest show a held-out picture that the yardstick's train split has not."""
+        return np.asarray(rows & _among(manifest.facts(["pixel_sha256"])["pixel_sha256"], self._new_pictures))
 
     def count_leaks(self) -> dict[str, int]:
         """How many held-out faces are also elsewhere: identical pictures, and all that is one."""
@@ -136,3 +156,8 @@ class _Lookup:
         """The group of each name, int64 [M]; `otherwise` [M] where it is unknown."""
         place = self._index.get_indexer(pd.Index(names))
         return np.where(place >= 0, self._groups[np.maximum(place, 0)], otherwise)
+
+
+def _among(values: Iterable[object], known: pd.Index) -> Rows:
+    """Which of some values are known; the index keeps its hash table from one question to the next."""
+    return np.asarray(known.get_indexer(pd.Index(values, dtype=object)) >= 0)

@@ -20,9 +20,10 @@ def rows_sha256(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> st
     pictures = manifest.facts(["pixel_sha256"], rows)["pixel_sha256"]
     digest = hashlib.sha256("\0".join(manifest.labels).encode())
     for column in (frame["sample_id"], pictures, frame["label"], frame["split"]):
-        digest.update("\0".join("" if value is None or value != value else str(value) for value in column).encode())
-    for target in frame["target"]:
-        digest.update(b"-" if target is None else np.asarray(target, dtype="<f4").tobytes())
+        words = column.astype(object)
+        digest.update("\0".join(words.where(words.notna(), "").tolist()).encode())
+    targets = frame["target"]
+    digest.update(b"".join(b"-" if target is None else np.asarray(target, dtype="<f4").tobytes() for target in targets))
     digest.update(np.ascontiguousarray(frame["weight"].to_numpy(), dtype="<f4").tobytes())
     digest.update(np.ascontiguousarray(frame["repeat"].to_numpy(), dtype="<i8").tobytes())
     return digest.hexdigest()
