@@ -28,6 +28,7 @@ NAMES = {
     "resnet18": "ResNet-18",
     "resnet34": "ResNet-34",
 }
+COPIES = "without copies"
 
 
 def main() -> None:
@@ -36,7 +37,12 @@ def main() -> None:
     for file in parser.parse_args().files:
         lines = [json.loads(text) for text in file.read_text().splitlines()]
         for columns in TABLES[lines[0]["bench"]]:
-            print(table(columns, lines), end="\n\n")
+            print(table(shown(columns, lines), lines), end="\n\n")
+
+
+def shown(columns: Sequence[Column], lines: Sequence[Line]) -> list[Column]:
+    """The columns without that of the test split without copies, where no line tells it apart from its neighbours."""
+    return [column for column in columns if column[0] != COPIES or any(column[1](line) != "–" for line in lines)]
 
 
 def table(columns: Sequence[Column], lines: Sequence[Line]) -> str:
@@ -81,6 +87,7 @@ def _epochs(line: Line) -> str:
 
 _SCORES: tuple[Column, ...] = (
     ("official", _percent("official/given", "accuracy")),
+    (COPIES, _percent("no_copies/given", "accuracy")),
     ("without twins", _percent("leak_free/given", "accuracy")),
     ("FER+ majority, without twins", _percent("leak_free/reference", "accuracy")),
     ("macro-F1", _percent("official/given", "macro_f1")),

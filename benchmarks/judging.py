@@ -26,7 +26,7 @@ from classifier.inference import probabilities
 from classifier.models import build_model
 from classifier.prediction import load_classifier
 from classifier.robustness import CONDITIONS, RobustnessSet, judge, score_conditions
-from experiments.results import build_views
+from experiments.views import build_views
 from fer_data import manifest as manifests
 from fer_data.conditions import SEVERITIES, CoverableFace, relight
 from fer_data.drawn.population import sample_face, sample_identity

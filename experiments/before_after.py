@@ -21,12 +21,13 @@ from experiments.folds import fold_configs
 from experiments.judging import reliability_of, summarise_fairness
 from experiments.provenance import describe
 from experiments.records import unpack
-from experiments.results import View, summarise
-from experiments.runs import Part
+from experiments.results import summarise
+from experiments.runs import Part, with_metrics
 from experiments.schedule import Record, Run, runs_of, work_off
 from experiments.settings import ExperimentConfig
 from experiments.sheets import Sheet, dropped, generated, relabelled
 from experiments.under_conditions import Conditions
+from experiments.views import View
 from fer_data.files import write_json
 from fer_data.progress import SILENT, Reporter
 
@@ -72,7 +73,8 @@ def run_experiment(
         chosen, [part.design for part in parts]
     )  # now: a manifest may be replaced while the arms train
     conditions = Conditions(config, parts, out / "conditions", reporter)
-    found = work_off(parts, runs_of(parts), reporter, judged=True, besides=conditions)
+    records_of = work_off(parts, runs_of(parts), reporter, judged=True, besides=conditions)
+    found = {run: with_metrics(parts[run[0]].design, record) for run, record in records_of.items()}
     numbers = _from_records(parts, found)
     results = {**described, **numbers, **_besides(parts, found, conditions), "choice": choice or None}
     write_json(out / "results.json", results)
@@ -108,26 +110,28 @@ def open_parts(
     return parts
 
 
-def collect_sheets(config: ExperimentConfig, project_root: Path, out: Path) -> list[Sheet]:
+def finished_parts(config: ExperimentConfig, root: Path, out: Path) -> list[Part]:
+    """A finished experiment, or each of its folds, with what it chose filled in."""
+    choice = choices.read_choice(records_folder(config, root, out), config) if config.choose else {}
+    return open_parts(choices.with_choice(config, choice), root, out)
+
+
+def collect_sheets(parts: Sequence[Part]) -> list[Sheet]:
     """Faces for the report: what the primary arm relabelled and dropped, and what was generated for each arm.
 
-    At most `config.sheets` faces each; a sheet without any is left out.
-
-    Args:
-        out: folder of the experiment, where it chose its primary arm.
+    At most `config.sheets` faces each, of the first fold; a sheet without any is left out.
     """
-    choice = choices.read_choice(records_folder(config, project_root, out), config) if config.choose else {}
-    parts = open_parts(choices.with_choice(config, choice), project_root, out)
     design = parts[0].design
+    count = design.config.sheets
     primary = design.arms[design.question.primary]
     before = design.yardstick
-    found = [relabelled(before, primary, config.sheets), dropped(before, primary, config.sheets)]
+    found = [relabelled(before, primary, count), dropped(before, primary, count)]
     seen = set()
     for arm in design.config.arms:
         manifest = design.arms[arm.name]
         if arm.role == "main" and manifest.path not in seen:
             seen.add(manifest.path)
-            found.append(generated(manifest, config.sheets, f"Generated, in “{arm.title or arm.name}”"))
+            found.append(generated(manifest, count, f"Generated, in “{arm.title or arm.name}”"))
     return [sheet for sheet in found if len(sheet.images)]
 
 

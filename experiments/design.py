@@ -14,8 +14,9 @@ from experiments import checks
 from experiments.held_out import HeldOut, refuse_judged_groups
 from experiments.identity import rows_sha256
 from experiments.making.workshop import Workshop
-from experiments.results import Question, View, build_views
+from experiments.results import Question
 from experiments.settings import ExperimentConfig
+from experiments.views import View, build_views
 from fer_data import manifest as manifests
 from fer_data.errors import FerError
 from fer_data.links import crossing_groups

@@ -82,7 +82,7 @@ def fill_plan(
             refuse_existing(path, replace=replace)
     with name_lock(out):
         rounds = work.do_rounds(folder)
-        filled = write_filled(plan, rounds, training, out, config.model_dump(mode="json"), work.filling)
+        filled = write_filled(plan, rounds, training, judges, out, config.model_dump(mode="json"), work.filling)
         for leftover in hidden_folders(out, "filling"):  # of this run, and of others nobody went on with
             shutil.rmtree(leftover)
     return filled

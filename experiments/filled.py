@@ -93,6 +93,7 @@ def write_filled(
     plan: Plan,
     rounds: Sequence[Round],
     training: Manifest,
+    judges: Path,
     out: Path,
     configuration: dict[str, Any],
     filling: Mapping[str, Any],
@@ -102,6 +103,7 @@ def write_filled(
     Of what is kept beyond the plan, the faces drawn first stay. The manifest of kept faces is written last.
 
     Args:
+        judges: folder of the judges, of which one screened; whoever measures these faces later asks another one.
         filling: JSON-able identity of what was asked, by which `read_filled` knows it again.
     """
     read = [tables.read_table(table_path(each.kept.path), kind="screening") for each in rounds]
@@ -137,6 +139,7 @@ def write_filled(
         replace=True,
         screening=relative(table, drawn.root),
         plan={"manifest": plan.manifest, "cells": cells},
+        judges=relative(judges, drawn.root),
         filling=dict(filling),
     )
     return Filled(drawn, kept, table, cells)

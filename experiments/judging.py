@@ -10,8 +10,9 @@ from classifier.confidence import reliability
 from classifier.fairness import fairness, read_attributes
 from experiments.design import Design
 from experiments.records import unpack
-from experiments.results import PRIMARY_SPLIT, Question, View
+from experiments.results import Question
 from experiments.schedule import Record, Run
+from experiments.views import PRIMARY_SPLIT, View
 
 NO_ATTRIBUTES = "The manifest states no age, gender or race of the people shown, so no metric can be split by them."
 

@@ -1,4 +1,4 @@
-"""What an experiment's runs add up to: views of the test split, scores, contrasts. No model is touched here.
+"""What an experiment's runs add up to: scores and contrasts in every view. No model is touched here.
 
 A run's record carries its test probabilities; everything in `results.json` is computed from those and from the
 labels of one manifest, the yardstick, so that it is the same for fresh and for reused records.
@@ -6,79 +6,26 @@ labels of one manifest, the yardstick, so that it is the same for fresh and for 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments import statistics
-from fer_data.expressions import label_indices
+from experiments.statistics import Measured
+from experiments.views import PRIMARY_SPLIT, View, split_name
 from fer_data.files import sha256_json
 from fer_data.intervals import holm, wilson
-from fer_data.links import related_across
-from fer_data.manifest import Manifest
-from fer_data.votes import reference_labels
 
-SPLIT_NAMES = {
-    "official": "official test split",
-    "leak_free": "test split without twins in train or val",
-}
-PRIMARY_SPLIT = "leak_free"
-BEFORE: Mapping[str, Sequence[str]] = MappingProxyType({"val": ("train",), "test": ("train", "val")})
-
-
-@dataclass(frozen=True)
-class View:
-    """Some test faces under one kind of label.
-
-    Attributes:
-        split: "official" or "leak_free".
-        labels: "given" (the manifest's own) or "reference" (planted truth, votes' majority).
-        labels_name: what these labels are, in words.
-        truth: class indices of the test rows, int64 [T]; -1 where a face is not in this view.
-        left_out: faces of the split without a clear truth among the labels.
-    """
-
-    split: str
-    labels: str
-    labels_name: str
-    truth: NDArray[np.int64]
-    left_out: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.split}/{self.labels}"
-
-    @property
-    def rows(self) -> NDArray[np.bool_]:
-        """Which test rows are in the view, bool [T]."""
-        return self.truth >= 0
-
-
-def build_views(manifest: Manifest, leaked: NDArray[np.bool_] | None = None, of: str = "test") -> list[View]:
-    """{official, leak-free} x {given, reference} of a manifest's test split; reference only where there is one.
-
-    Rows are those of the split in manifest order.
-
-    Args:
-        leaked: rows of the manifest that leak, bool [N]; None for those of the split that are one with rows of the
-            splits before it, over identical pictures and groups (`fer_data.links.related_across`).
-        of: the split, "test", or "val", which may be one with "test".
-    """
-    rows = (manifest.frame["split"] == of).to_numpy(dtype=bool)
-    leaked = (related_across(manifest, of, BEFORE[of]) if leaked is None else leaked)[rows]
-    kinds = [("given", "given labels", list(manifest.frame.loc[rows, "label"]))]
-    labels, name = reference_labels(manifest, rows)
-    if any(label is not None for label in labels):
-        kinds.append(("reference", name, list(labels)))
-    views = []
-    for split in SPLIT_NAMES:
-        inside = ~leaked if split == "leak_free" else np.ones(len(leaked), dtype=bool)
-        for kind, words, values in kinds:
-            truth = np.where(inside, label_indices(values, manifest.label_set), -1)
-            views.append(View(split, kind, words, truth, int(np.sum(inside & (truth < 0)))))
-    return views
+# Names the bootstrap draws of a view, so that they do not depend on which other views there are.
+_DRAWS = (
+    "official/given",
+    "official/reference",
+    "leak_free/given",
+    "leak_free/reference",
+    "no_copies/given",
+    "no_copies/reference",
+)
 
 
 @dataclass(frozen=True)
@@ -138,20 +85,23 @@ def summarise(
     scores: dict[str, Any] = {}
     at_curve_seeds: dict[str, Any] = {}
     contrasts, tests, against_control = [], [], []
-    for number, view in enumerate(views):
-        sample = main.sample(view, [20130701, number])
-        scores[view.key] = {arm: _scores(sample, index, labels, view) for index, arm in enumerate(main.arms)}
-        contrasts += _contrasts(question, main, question.baseline, question.arms, sample, view, labels)
+    for view in views:
+        draws = _DRAWS.index(view.key)
+        sample = main.sample(view, [20130701, draws])
+        measured = _measure(sample, labels)
+        scores[view.key] = {arm: _scores(sample, measured, index, labels) for index, arm in enumerate(main.arms)}
+        contrasts += _contrasts(question, main, question.baseline, question.arms, measured, view)
         if question.control is not None:
             others = [arm for arm in question.arms if arm != question.baseline]
-            against_control += _contrasts(question, main, question.control, others, sample, view, labels)
+            against_control += _contrasts(question, main, question.control, others, measured, view)
         tests += _mcnemar(main, question.baseline, question.arms, view)
         if curve is not None:
-            sample = curve.sample(view, [20130702, number])
-            found = {arm: _scores(sample, index, labels, view) for index, arm in enumerate(curve.arms)}
+            sample = curve.sample(view, [20130702, draws])
+            measured = _measure(sample, labels)
+            found = {arm: _scores(sample, measured, index, labels) for index, arm in enumerate(curve.arms)}
             at_curve_seeds[view.key] = found
             scores[view.key] |= {arm: found[arm] for arm in question.curve_arms}
-            contrasts += _contrasts(question, curve, question.baseline, question.curve_arms, sample, view, labels)
+            contrasts += _contrasts(question, curve, question.baseline, question.curve_arms, measured, view)
             tests += _mcnemar(curve, question.baseline, question.curve_arms, view)
     _correct(contrasts)
     _correct(against_control)
@@ -206,7 +156,7 @@ def _described(view: View, labels: Sequence[str]) -> dict[str, Any]:
     return {
         "key": view.key,
         "split": view.split,
-        "split_name": SPLIT_NAMES[view.split],
+        "split_name": split_name(view.split),
         "labels": view.labels,
         "labels_name": view.labels_name,
         "faces": int(view.rows.sum()),
@@ -215,29 +165,30 @@ def _described(view: View, labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _scores(sample: statistics.Bootstrap, arm: int, labels: Sequence[str], view: View) -> dict[str, Any]:
-    observed = sample.observed[arm]
-    faces = np.bincount(view.truth[view.rows], minlength=len(labels))
-    per_class = statistics.recalls(observed)
+def _measure(sample: statistics.Bootstrap, labels: Sequence[str]) -> dict[str, Measured]:
+    """The aggregates and the recall of each class, "recall:<label>", of every arm."""
+    of_class = sample.measure(statistics.recalls)
+    return {name: sample.measure(metric) for name, metric in statistics.METRICS.items()} | {
+        f"recall:{label}": of_class.of(index) for index, label in enumerate(labels)
+    }
+
+
+def _scores(
+    sample: statistics.Bootstrap, measured: Mapping[str, Measured], arm: int, labels: Sequence[str]
+) -> dict[str, Any]:
+    confusion = sample.observed[arm]
+    faces = confusion[0].sum(axis=-1).astype(int)
     metrics = {
-        name: {
-            **asdict(sample.level(metric, arm)),
-            "per_seed": [float(value) for value in metric(observed)],
-        }
-        for name, metric in statistics.METRICS.items()
+        name: {**asdict(measured[name].level(arm)), "per_seed": measured[name].observed[arm].tolist()}
+        for name in statistics.METRICS
     }
     recall = {}
-    for index, label in enumerate(labels):
-        mean = float(per_class[:, index].mean())
-        low, high = wilson(mean * faces[index] if faces[index] else 0, int(faces[index]))
-        recall[label] = {
-            "value": mean,
-            "low": low,
-            "high": high,
-            "faces": int(faces[index]),
-            "per_seed": [float(value) for value in per_class[:, index]],
-        }
-    return {"metrics": metrics, "recall": recall, "confusion": observed.mean(axis=0).tolist()}
+    for label, count in zip(labels, faces.tolist(), strict=True):
+        per_seed = measured[f"recall:{label}"].observed[arm]
+        mean = float(per_seed.mean())
+        low, high = wilson(mean * count if count else 0, count)
+        recall[label] = {"value": mean, "low": low, "high": high, "faces": count, "per_seed": per_seed.tolist()}
+    return {"metrics": metrics, "recall": recall, "confusion": confusion.mean(axis=0).tolist()}
 
 
 def _contrasts(
@@ -245,19 +196,16 @@ def _contrasts(
     block: _Block,
     before: str,
     compared: Sequence[str],
-    sample: statistics.Bootstrap,
+    measured: Mapping[str, Measured],
     view: View,
-    labels: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Some arms against the arm `before` in one view: aggregates and recalls."""
-    metrics = dict(statistics.METRICS)
-    metrics |= {f"recall:{label}": statistics.recall_of(index) for index, label in enumerate(labels)}
     found = []
     for arm in compared:
         if arm == before:
             continue
-        for name, metric in metrics.items():
-            difference = asdict(sample.difference(metric, block.arms.index(before), block.arms.index(arm)))
+        for name, metric in measured.items():
+            difference = asdict(metric.difference(block.arms.index(before), block.arms.index(arm)))
             family = _family(question, view, before, arm, name)
             row = {"view": view.key, "metric": name, "arm": arm, "against": before, "family": family}
             found.append({**row, **difference})
@@ -265,13 +213,19 @@ def _contrasts(
 
 
 def _family(question: Question, view: View, before: str, arm: str, metric: str) -> str:
-    """Which looks a contrast is corrected for: "primary" is the one that was chosen beforehand."""
-    if before != question.baseline:
-        return "per class, against the control" if ":" in metric else "against the control"
-    asked = (question.primary, question.metric, PRIMARY_SPLIT, question.labels)
-    if (arm, metric, view.split, view.labels) == asked:
+    """Which looks a contrast is corrected for: "primary" is the one that was chosen beforehand.
+
+    The view without copies lies between the other two and asks nothing that they do not ask: its looks are corrected
+    among themselves, so that nobody pays for them elsewhere.
+    """
+    asked = (question.baseline, question.primary, question.metric, PRIMARY_SPLIT, question.labels)
+    if (before, arm, metric, view.split, view.labels) == asked:
         return "primary"
-    return "per class" if ":" in metric else "exploratory"
+    if before != question.baseline:
+        family = "per class, against the control" if ":" in metric else "against the control"
+    else:
+        family = "per class" if ":" in metric else "exploratory"
+    return f"{family}, without copies" if view.split == "no_copies" else family
 
 
 def _mcnemar(block: _Block, baseline: str, compared: Sequence[str], view: View) -> list[dict[str, Any]]:

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from classifier.checkpoints import checkpoint_folder
 from classifier.data import load_faces
 from classifier.metrics import evaluate
@@ -102,9 +99,20 @@ def judge_run(part: Part, record: Mapping[str, Any]) -> dict[str, Any]:
     classifier = load_classifier(checkpoint_folder(part.run_folder(arm, seed)))
     pictures = design.yardstick.pictures(config.size_px, config.channels, design.test_rows)
     packed = pack(classifier.probabilities(pictures))
-    judged = {**record, "metrics": _judge(design, unpack(packed)), "probabilities": packed}
+    judged = with_metrics(design, {**record, "probabilities": packed})
     write_json(part.record_path(arm, seed), judged)
     return judged
+
+
+def with_metrics(design: Design, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with the metrics of its probabilities in every view; a view that is new since it was kept is added."""
+    probabilities, labels = unpack(record["probabilities"]), design.yardstick.labels
+    metrics = {
+        view.key: evaluate(view.truth[view.rows], probabilities[view.rows], labels)
+        for view in design.views
+        if view.rows.any()
+    }
+    return {**record, "metrics": metrics}
 
 
 def is_judged(record: Mapping[str, Any]) -> bool:
@@ -134,13 +142,4 @@ def _curve_point(entry: Mapping[str, Any]) -> dict[str, Any]:
         "step": entry["step"],
         "train_loss": entry["train_loss"],
         **{f"val_{name}": entry["val"][name] for name in SHOWN},
-    }
-
-
-def _judge(design: Design, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Metrics of one run in every view."""
-    return {
-        view.key: evaluate(view.truth[view.rows], probabilities[view.rows], design.yardstick.labels)
-        for view in design.views
-        if view.rows.any()
     }

@@ -106,6 +106,36 @@ class Difference(Interval):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A metric of every arm and seed, as it is and resampled; levels and differences are told without computing again.
+
+    Attributes:
+        observed: float64 [A, S].
+        resampled: float64 [B, A, S]; NaN where a resample has no face that the metric needs.
+        seed_weights: float64 [B, S], rows sum to 1.
+
+    Both may have one more axis, of classes; `of` takes one of them.
+    """
+
+    observed: Array
+    resampled: Array
+    seed_weights: Array
+
+    def of(self, index: int) -> "Measured":
+        """One class."""
+        return Measured(self.observed[..., index], self.resampled[..., index], self.seed_weights)
+
+    def level(self, arm: int) -> Interval:
+        """One arm, averaged over seeds."""
+        return level_of(self.observed[arm], self.resampled[:, arm], self.seed_weights)
+
+    def difference(self, before: int, after: int) -> Difference:
+        """Arm `after` less arm `before`, paired by seed and by face."""
+        observed = self.observed[after] - self.observed[before]
+        return difference_of(observed, self.resampled[:, after] - self.resampled[:, before], self.seed_weights)
+
+
+@dataclass(frozen=True)
 class Bootstrap:
     """Confusion matrices of all arms and seeds, as they are and resampled.
 
@@ -119,16 +149,22 @@ class Bootstrap:
     resampled: NDArray[np.float32]
     seed_weights: Array
 
+    def measure(self, metric: Metric) -> Measured:
+        """A metric of every arm."""
+        arms = range(len(self.observed))
+        resampled = np.stack([metric(self.resampled[:, arm].astype(np.float64)) for arm in arms], axis=1)
+        return Measured(metric(self.observed), resampled, self.seed_weights)
+
     def level(self, metric: Metric, arm: int) -> Interval:
         """A metric of one arm, averaged over seeds."""
-        resampled = metric(self.resampled[:, arm].astype(np.float64))
-        return level_of(metric(self.observed[arm]), resampled, self.seed_weights)
+        return self._of([arm]).measure(metric).level(0)
 
     def difference(self, metric: Metric, before: int, after: int) -> Difference:
         """A metric of arm `after` less that of arm `before`, paired by seed and by face."""
-        observed = metric(self.observed[after]) - metric(self.observed[before])
-        resampled = metric(self.resampled[:, [before, after]].astype(np.float64))
-        return difference_of(observed, resampled[:, 1] - resampled[:, 0], self.seed_weights)
+        return self._of([before, after]).measure(metric).difference(0, 1)
+
+    def _of(self, arms: list[int]) -> "Bootstrap":
+        return Bootstrap(self.observed[arms], self.resampled[:, arms], self.seed_weights)
 
 
 def level_of(observed: Array, resampled: Array, seed_weights: Array) -> Interval:

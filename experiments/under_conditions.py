@@ -14,10 +14,11 @@ from classifier.prediction import load_classifier
 from classifier.robustness import RobustnessSet, corruption_errors, judge, unpack_predictions
 from experiments import statistics
 from experiments.design import Design
-from experiments.results import PRIMARY_SPLIT, Question, View, without_nan
+from experiments.results import Question, without_nan
 from experiments.runs import Part
 from experiments.schedule import Record, Run
 from experiments.settings import ExperimentConfig
+from experiments.views import PRIMARY_SPLIT, View
 from fer_data.expressions import OCCLUSIONS
 from fer_data.files import read_json, write_json
 from fer_data.intervals import holm
@@ -213,8 +214,9 @@ def _single_conditions(
         for index in range(predicted[question.baseline][condition].shape[1]):
             answers = [predicted[arm][condition][:, [index]] for arm in arms]
             sample = _sample(question, answers, view, groups, resamples, [20130703, number, index])
+            measured = {name: sample.measure(metric) for name, metric in statistics.METRICS.items()}
             told.setdefault(condition, {})[str(index + 1)] = {
-                arm: {name: _estimate(sample.level(metric, place)) for name, metric in statistics.METRICS.items()}
+                arm: {name: _estimate(metric.level(place)) for name, metric in measured.items()}
                 for place, arm in enumerate(arms)
             }
     return told
@@ -231,14 +233,15 @@ def _pooled_contrasts(
             continue
         answers = [np.concatenate([predicted[arm][name] for name in names], axis=1) for arm in arms]
         sample = _sample(question, answers, view, groups, question.resamples, [20130704, number])
+        measured = {name: sample.measure(metric) for name, metric in statistics.METRICS.items()}
         for before in dict.fromkeys((question.baseline, question.control)):
             if before not in predicted:
                 continue
             for arm in arms:
                 if arm in (before, question.baseline):
                     continue
-                for name, metric in statistics.METRICS.items():
-                    difference = sample.difference(metric, arms.index(before), arms.index(arm))
+                for name, metric in measured.items():
+                    difference = metric.difference(arms.index(before), arms.index(arm))
                     row = {"view": view.key, "conditions": pool, "metric": name, "arm": arm, "against": before}
                     family = "conditions" if before == question.baseline else "conditions, against the control"
                     found.append({**row, "family": family, **asdict(difference)})

@@ -63,8 +63,13 @@ def _beside(out: Path, ending: str) -> Path:
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
-    lines = []
+    from experiments.evaluation.page import shown_parts
+    from experiments.views import SHORT_NAMES
+
+    lines, parts = [], shown_parts(found)
     for view in found["views"]:
+        if view["split"] not in parts:
+            continue
         metrics = view["metrics"]
         lines.append(
             f"{view['split_name']}, {view['labels_name']}: accuracy {metrics['accuracy']:.3f} · balanced accuracy "
@@ -72,9 +77,9 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
             f"{metrics['count']:,} faces"
         )
     for split, entry in (found["votes"] or {}).items():
-        if entry["count"]:
+        if entry["count"] and split in parts:
             lines.append(
-                f"distribution of the votes, {split.replace('_', '-')}: cross-entropy {entry['cross_entropy']:.3f} · "
+                f"distribution of the votes, {SHORT_NAMES[split]}: cross-entropy {entry['cross_entropy']:.3f} · "
                 f"KL {entry['kl']:.3f} · {entry['count']:,} faces"
             )
     if found["robustness"]:

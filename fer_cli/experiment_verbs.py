@@ -48,7 +48,8 @@ def _compare(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from experiments.before_after import collect_sheets, run_experiment
+    from experiments.before_after import collect_sheets, finished_parts, run_experiment
+    from experiments.generated_sources import collect_synthesis
     from experiments.heat_maps import collect_heat_maps
     from experiments.outlook import describe_outlook, look_ahead
     from experiments.report import answer, write_report
@@ -71,11 +72,15 @@ def _compare(
         line = "what was chosen on validation faces is written down; no test face was judged"
         return say(as_json, {"choice": written}, [line], [written], [f"fer experiment {config}"])
     results = read_json(written)
-    pictures = {
-        "sheets": collect_sheets(configuration, root, out),
-        "heat_maps": collect_heat_maps(configuration, root, out),
-    }
-    page = write_report(results, out / "report.html", **pictures, cross_validated=cross_validated)
+    parts = finished_parts(configuration, root, out)
+    page = write_report(
+        results,
+        out / "report.html",
+        synthesis=collect_synthesis(parts),
+        sheets=collect_sheets(parts),
+        heat_maps=collect_heat_maps(parts),
+        cross_validated=cross_validated,
+    )
     sentence = answer(results)
     return say(as_json, {"answer": sentence}, [sentence], [page, page.with_suffix(".md")])
 

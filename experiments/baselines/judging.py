@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.metrics import evaluate
-from experiments.results import build_views
+from experiments.views import build_views
 from fer_data.errors import FerError
 from fer_data.manifest import Manifest
 
@@ -19,7 +19,7 @@ Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def score_test(manifest: Manifest, answer: Answer, size_px: int = 48, channels: int = 1) -> dict[str, dict[str, Any]]:
-    """Figures of every view of the test split: official and without twins, given labels and reference.
+    """Figures of every view of the test split: official, without copies and without twins, given labels and reference.
 
     Args:
         answer: pictures uint8 [N, channels, size_px, size_px] to probabilities float32 [N, K].

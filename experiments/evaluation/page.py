@@ -10,6 +10,7 @@ from experiments.evaluation import groups
 from experiments.report import charts, marks
 from experiments.report.charts import Point
 from experiments.sheets import Sheet
+from experiments.views import SHORT_NAMES, preference
 from fer_data import pages
 from fer_data.intervals import wilson
 from fer_data.pages import Html, Section
@@ -23,7 +24,6 @@ PROMISES = {
     "aurc": "AURC",
 }
 _SPLITS = {"test": "test split", "val": "validation split"}
-_SHORT = {"official": "official", "leak_free": "without twins"}
 
 
 def write_page(found: Mapping[str, Any], out: Path, sheets: Sequence[Sheet] = ()) -> Path:
@@ -47,10 +47,14 @@ def write_page(found: Mapping[str, Any], out: Path, sheets: Sequence[Sheet] = ()
 
 def main_view(found: Mapping[str, Any]) -> Mapping[str, Any]:
     """The view that details are told of: without twins if there are such faces, against the reference if there is."""
-    best: Mapping[str, Any] = max(
-        found["views"], key=lambda view: (view["split"] == "leak_free", view["labels"] == "reference")
-    )
+    best: Mapping[str, Any] = max(found["views"], key=lambda view: preference(view["split"], view["labels"]))
     return best
+
+
+def shown_parts(found: Mapping[str, Any]) -> list[str]:
+    """The parts of the split that are told apart: without any twin the official split is no other than that without."""
+    parts = list(dict.fromkeys(view["split"] for view in found["views"]))
+    return parts if found["faces_with_twins"] else parts[-1:]
 
 
 def lead(found: Mapping[str, Any]) -> str:
@@ -83,10 +87,11 @@ def _scores(found: Mapping[str, Any]) -> Html:
             *(_percent(view["metrics"][metric]) for metric in METRICS),
         ]
         for view in found["views"]
+        if view["split"] in shown_parts(found)
     ]
     caption = (
         f"In per cent. {found['faces']:,} faces, {found['faces_with_twins']:,} of them one with faces of earlier "
-        "splits. Left out: no clear truth among the labels."
+        f"splits, {found['faces_with_copies']:,} by the very picture. Left out: no clear truth among the labels."
     )
     return pages.figure(pages.table(["", "faces", "left out", *METRICS.values()], rows), caption)
 
@@ -136,7 +141,11 @@ def _confidence(view: Mapping[str, Any]) -> Html:
 
 
 def _promises(found: Mapping[str, Any]) -> Html:
-    rows = [[_name(view)] + [f"{view['metrics'][metric]:.3f}" for metric in PROMISES] for view in found["views"]]
+    rows = [
+        [_name(view)] + [f"{view['metrics'][metric]:.3f}" for metric in PROMISES]
+        for view in found["views"]
+        if view["split"] in shown_parts(found)
+    ]
     caption = (
         "Low is good. Cross-entropy in nats; ECE: expected calibration error, of the answer and of every label's "
         "probability; AURC: mean error rate over all shares of faces that may be answered, the most confident first."
@@ -148,10 +157,10 @@ def _votes(found: Mapping[str, Any]) -> Html | None:
     if not found["votes"]:
         return None
     rows = [
-        [_SHORT[split], f"{entry['count']:,}", f"{entry['left_out']:,}"]
+        [SHORT_NAMES[split], f"{entry['count']:,}", f"{entry['left_out']:,}"]
         + [f"{entry[name]:.3f}" for name in ("cross_entropy", "entropy", "kl")]
         for split, entry in found["votes"].items()
-        if entry["count"]
+        if entry["count"] and split in shown_parts(found)
     ]
     headers = ["", "faces", "left out", "cross-entropy", "of the votes themselves", "divergence (KL)"]
     caption = (
@@ -256,7 +265,7 @@ def _origin(found: Mapping[str, Any]) -> Html:
 
 
 def _name(view: Mapping[str, Any]) -> Html:
-    return marks.two_lines(_SHORT[view["split"]], view["labels_name"])
+    return marks.two_lines(SHORT_NAMES[view["split"]], view["labels_name"])
 
 
 def _condition_name(condition: str) -> str:

@@ -13,9 +13,9 @@ from classifier.fairness import fairness, read_attributes
 from classifier.metrics import evaluate
 from classifier.prediction import Classifier
 from classifier.robustness import RobustnessSet
-from experiments.results import BEFORE, View, build_views
+from experiments.views import BEFORE, View, build_views, divide, preference, split_name
 from fer_data.errors import FerError
-from fer_data.links import HELD_OUT_SPLITS, related_across, related_groups
+from fer_data.links import HELD_OUT_SPLITS, related_across, related_groups, twins_across
 from fer_data.manifest import Manifest
 from fer_data.progress import SILENT, Reporter
 from fer_data.tables import code_version
@@ -37,10 +37,10 @@ class Judged:
 
     Attributes:
         rows: bool, one per row of the manifest: the split, T faces.
-        leaked: bool [T], which of them are one with faces of the splits before.
+        parts: name of each part of the split → its faces, bool [T]; see `experiments.views.divide`.
         probabilities: float32 [T, K].
         images: uint8 [T, C, S, S], as the classifier sees them.
-        views: the T faces under given and reference labels, with twins and without.
+        views: the parts under given and reference labels.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Judged:
                 f"{manifest.path}: expected {split} faces, found none; score a manifest with a {split} split"
             )
         leaked = related_across(manifest, split, BEFORE[split], link_tables)
-        self.leaked: Rows = leaked[self.rows]
+        self.parts = divide(manifest, leaked, split)
         self.views = [view for view in build_views(manifest, leaked, split) if view.rows.any()]
         if not self.views:
             raise FerError(
@@ -86,7 +86,12 @@ class Judged:
     @property
     def main_view(self) -> View:
         """The view that details are told of: without twins if that leaves faces, against the reference if there is."""
-        return max(self.views, key=lambda view: (view.split == "leak_free", view.labels == "reference"))
+        return max(self.views, key=lambda view: preference(view.split, view.labels))
+
+    @property
+    def leaked(self) -> Rows:
+        """Which of the faces are one with faces of the splits before, bool [T]."""
+        return ~self.parts["leak_free"]
 
 
 def score(
@@ -105,9 +110,10 @@ def score(
         groups: fairness as well.
 
     Returns:
-        kind, schema_version, code_version, manifest, classifier, split, faces, faces_with_twins, views (each with its
-        metrics, reliability and risk_coverage), votes (per split, null without votes), slices, robustness and
-        fairness (null where not asked for; a sentence where the manifest tells no groups).
+        kind, schema_version, code_version, manifest, classifier, split, faces, faces_with_twins, faces_with_copies (of
+        these, those whose very picture is in a split before), views (each with its metrics, reliability and
+        risk_coverage), votes (per part of the split, null without votes), slices, robustness and fairness (null where
+        not asked for; a sentence where the manifest tells no groups).
 
     Raises:
         FerError: a baseline of other labels or another size of picture.
@@ -127,6 +133,7 @@ def score(
         "split": judged.split,
         "faces": int(judged.rows.sum()),
         "faces_with_twins": int(judged.leaked.sum()),
+        "faces_with_copies": int(twins_across(manifest, judged.split, BEFORE[judged.split]).sum()),
         "views": [_view(view, judged) for view in judged.views],
         "votes": _votes(judged),
         "slices": _slices(judged),
@@ -154,12 +161,6 @@ def describe_classifier(classifier: Classifier) -> dict[str, Any]:
     return {key: classifier.description[key] for key in kept if key in classifier.description}
 
 
-def split_name(view: View, split: str) -> str:
-    """The faces of a view in words."""
-    name = {"test": "test split", "val": "validation split"}[split]
-    return f"official {name}" if view.split == "official" else f"{name} without twins in {' or '.join(BEFORE[split])}"
-
-
 def _view(view: View, judged: Judged) -> dict[str, Any]:
     inside = view.rows
     truth, probabilities = view.truth[inside], judged.probabilities[inside].astype(np.float64)
@@ -169,7 +170,7 @@ def _view(view: View, judged: Judged) -> dict[str, Any]:
     return {
         "key": view.key,
         "split": view.split,
-        "split_name": split_name(view, judged.split),
+        "split_name": split_name(view.split, judged.split),
         "labels": view.labels,
         "labels_name": view.labels_name,
         "metrics": {**metrics, "left_out": view.left_out},
@@ -182,9 +183,8 @@ def _votes(judged: Judged) -> dict[str, Any] | None:
     shares = label_shares(judged.manifest, judged.rows)
     if np.isnan(shares).all():
         return None
-    inside = {"official": np.ones(len(shares), dtype=bool), "leak_free": ~judged.leaked}
     probabilities = judged.probabilities.astype(np.float64)
-    return {split: distribution_scores(shares[faces], probabilities[faces]) for split, faces in inside.items()}
+    return {part: distribution_scores(shares[faces], probabilities[faces]) for part, faces in judged.parts.items()}
 
 
 def _slices(judged: Judged) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,8 @@ LEAKS = {
     "test_faces_with_twins_in_train": "test faces whose very picture is in train",
     "test_faces_with_twins_in_val": "test faces whose very picture is in val",
     "val_faces_with_twins_in_train": "val faces whose very picture is in train",
+    "test_faces_identical_to_train_or_val": "test faces whose very picture is in train or val: left out of the test "
+    "split without copies",
     "test_faces_related_to_train_or_val": "test faces related to train or val (same picture, same person, near "
     "duplicate): left out of the test split without twins",
     "val_faces_related_to_train": "val faces related to train: none of them chooses weights",

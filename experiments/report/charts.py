@@ -149,25 +149,35 @@ def runs(results: Results, column: str, styles: Mapping[str, Style], *, title: s
     return pages.chart(_panel(chart, title, None), f"{title} by optimiser step, a line per run")
 
 
-def judge_agreement(shares: Mapping[str, Estimate], labels: Sequence[str], chance: float, title: str) -> Html:
-    """How often the judge sees in a generated face what was asked for, by label, beside chance.
+def judge_agreement(
+    shares: Mapping[str, Estimate], real: Mapping[str, Estimate], labels: Sequence[str], chance: float, title: str
+) -> Html:
+    """How often the judge sees in a generated face what was asked for, by label, beside real faces and chance.
 
     Args:
         shares: label → share.
+        real: label → share of real faces whose label the judge sees.
         chance: share, drawn as a dashed rule.
     """
     values = [
-        {"name": label, **{end: 100 * (getattr(entry, end) or 0) for end in ("low", "value", "high")}}
-        for label, entry in shares.items()
+        {"name": label, "real": is_real, **{end: 100 * (getattr(entry, end) or 0) for end in ("low", "value", "high")}}
+        for is_real, told in ((False, shares), (True, real))
+        for label, entry in told.items()
     ]
     axis = alt.Axis(ticks=False, domain=False, labelPadding=8, labelColor=INK)
-    base = alt.Chart().encode(y=alt.Y("name:N", sort=list(labels), title=None, axis=axis), color=alt.value(PALETTE[0]))
+    kind = alt.Scale(domain=[False, True], range=[PALETTE[0], SOFT])
+    base = alt.Chart().encode(
+        y=alt.Y("name:N", sort=list(labels), title=None, axis=axis),
+        yOffset=alt.YOffset("real:N", scale=alt.Scale(paddingInner=0.5)),
+        color=alt.Color("real:N", scale=kind, legend=None),
+    )
+    shape = alt.Shape("real:N", scale=alt.Scale(domain=[False, True], range=["circle", "diamond"]), legend=None)
     across = alt.X("low:Q", title="judge agrees, %", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=4))
     drawing = alt.layer(
         alt.Chart().mark_rule(color=INK, strokeDash=[3, 3]).encode(x=alt.datum(100 * chance)),
         base.mark_rule(strokeWidth=2.5, strokeCap="round").encode(x=across, x2="high:Q"),
-        base.mark_point(filled=True, size=70, opacity=1).encode(x="value:Q"),
-    ).properties(data=alt.Data(values=values), width=200, height=alt.Step(21), title=_title(title, None))
+        base.mark_point(filled=True, size=70, opacity=1).encode(x="value:Q", shape=shape),
+    ).properties(data=alt.Data(values=values), width=200, height=alt.Step(13), title=_title(title, None))
     drawing = drawing.properties(padding={**PADDING, "left": 28})
     return pages.chart(drawing, f"{title}: how often the judge agrees, by label")
 

@@ -30,10 +30,12 @@ from experiments.report.parts import (
     Scores,
     View,
 )
+from experiments.views import PRIMARY_SPLIT, SPLITS
 from fer_data.errors import FerError
 from fer_data.files import read_json
 
-REPORT_VERSION = 2  # of report.json, raised where a reader of the last one would go wrong; 1 had no schema
+# Of report.json, raised where a reader of the last one would go wrong; 1 had no schema, 2 no view without copies.
+REPORT_VERSION = 3
 
 
 class Results(Part):
@@ -91,8 +93,18 @@ class Results(Part):
 
     @cached_property
     def sorted_views(self) -> list[View]:
-        """All views, that of the primary contrast first, the official test split last."""
-        return sorted(self.views, key=lambda view: (view.key != self.primary.view, view.split == "official"))
+        """All views that differ, that of the primary contrast first, the official test split last.
+
+        Each part of the test split lies within the one before: where two have as many faces they are one.
+        """
+        ordered = sorted(self.views, key=lambda view: (view.key != self.primary.view, -SPLITS.index(view.split)))
+        distinct = {(view.labels, view.faces, view.left_out): view for view in reversed(ordered)}
+        return [view for view in ordered if view in distinct.values()]
+
+    @property
+    def views_without_twins(self) -> list[View]:
+        """The views that arms are compared in, that of the primary contrast first."""
+        return [view for view in self.sorted_views if view.split == PRIMARY_SPLIT]
 
     def view(self, key: str) -> View:
         """A view by its key."""
@@ -122,7 +134,7 @@ class Besides(Part):
 class Report(Results):
     """report.json: results.json and what the page tells besides."""
 
-    report_version: Literal[2]
+    report_version: Literal[3]
     answer: str
     report: Besides
 

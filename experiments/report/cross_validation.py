@@ -22,7 +22,7 @@ def cross_validation(results: Results | None) -> Section | Missing:
     if results is None:
         return Missing(TITLE, "no cross-validated results were given; every figure is of one division into splits.")
     parts = [pages.paragraph(wording.answer(results)), pages.paragraph(wording.beside_the_answer(results))]
-    for view in [view for view in results.sorted_views if view.split == "leak_free"]:
+    for view in results.views_without_twins:
         found = against_baseline(results, view)
         axis = Axis.around(list(found.values()))
         parts.append(pages.heading(wording.capital(view.labels_name)))

@@ -86,7 +86,7 @@ def _drawn(results: Results, series: Mapping[str, Sequence[Place]], x: str, ceil
     if flat:
         styles["all faces reviewed"] = Style(charts.SOFT, (2, 3), "square")
     rows = []
-    for view in [view for view in results.sorted_views if view.split == "leak_free"]:
+    for view in results.views_without_twins:
         drawn = []
         for metric in SHOWN:
             points = {name: _points(results, view.key, metric, places) for name, places in series.items()}

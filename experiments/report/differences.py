@@ -29,7 +29,7 @@ def differences(results: Results) -> Section:
         "would have been found four times out of five; smaller ones more rarely."
     )
     parts = [pages.key_figures(figures), pages.paragraph(text)]
-    views = [view for view in results.sorted_views if view.split == "leak_free"]
+    views = results.views_without_twins
     found = {view.key: against_baseline(results, view) for view in views}
     axis = Axis.around([contrast for of_view in found.values() for contrast in of_view.values()])
     for shown in views:
@@ -84,8 +84,9 @@ def tests(results: Results) -> Section:
     first, *others = results.sorted_views
     note = pages.paragraph(
         f"{results.question.resamples:,} resamples of faces (by group) and of seeds at once, the same for both "
-        "arms. p: two-sided, from the resamples. Holm: corrected for all exploratory rows of this section together. "
-        "Last column: the smallest true difference, in points, that this design finds with 80 % power.",
+        "arms. p: two-sided, from the resamples. Holm: corrected for all exploratory rows of this section together; "
+        "those without copies among themselves. Last column: the smallest true difference, in points, that this design "
+        "finds with 80 % power.",
         "note",
     )
     parts = [note, pages.heading(_title(first)), _tests_table(results, first)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.report import calibration, choice, cross_validation, curves, fairness, robustness, wording
+from experiments.report import calibration, choice, cross_validation, curves, fairness, generated, robustness, wording
 from experiments.report.appendix import POLICIES, leak_counts
 from experiments.report.contents import Results
 from experiments.report.parts import Candidate, Contrast, View
@@ -24,6 +24,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         _robustness(results),
         _calibration(results),
         _fairness(results),
+        _generated(results, told["synthesis"]),
         *(_section(f"Levels: {_title(view)}", _faces(view), _levels(results, view)) for view in results.sorted_views),
         _tests(results, first),
         _choice(results),
@@ -52,7 +53,7 @@ def _differences_note(results: Results) -> str:
 
 
 def _differences(results: Results) -> str:
-    views = [view for view in results.sorted_views if view.split == "leak_free"]
+    views = results.views_without_twins
     metrics = ("balanced_accuracy", "accuracy")
     headers = ["arm", *(f"{METRIC_NAMES[metric]}, {view.labels_name}" for view in views for metric in metrics)]
     rows = []
@@ -194,6 +195,18 @@ def _fairness(results: Results) -> str:
         headers = [f"gap by {attribute}", "smallest group", *(results.titles[arm] for arm in told)]
         parts.append(table(headers, rows))
     return _section(fairness.TITLE, fairness.note(results), "\n\n".join(parts)) if parts else ""
+
+
+def _generated(results: Results, synthesis: Mapping[str, Any] | None) -> str:
+    if not synthesis or not synthesis["sources"]:
+        return ""
+    rows = [
+        [name, *(f"{value} {below}".strip() for value, below in generated.figures(source))]
+        for name, source in generated.named(synthesis).items()
+    ]
+    lines = "\n".join(f"- {line}" for line in generated.notes(synthesis, results))
+    content = f"{table(list(generated.HEADERS), rows)}\n\n{lines}".strip()
+    return _section(generated.TITLE, generated.caption(synthesis), content)
 
 
 def _levels(results: Results, view: View) -> str:

@@ -53,10 +53,13 @@ def write_report(
             {"note": "one sentence about the presets",
              "sources": [{"name": "dcgan", "title": "DCGAN faces", "preset": "24 px, 3 minutes",
                           "asked": 900, "made": 900, "kept": 640, "dropped": {"judge disagrees": 260},
-                          "agreement": {"fear": {"agreed": 61, "of": 90}, …},
-                          "kid": {"value": 0.08, "standard_error": 0.01, "floor": 0.002}}]}
+                          "real_labels": "FER+ majority",
+                          "agreement": {"fear": {"agreed": 61, "of": 90, "real": {"agreed": 70, "of": 90}}, …},
+                          "kid": {"value": 0.08, "standard_error": 0.01, "floor": 0.002},
+                          "arms": ["diffusion"], "unmeasured": "why there is no agreement"}],
+             "left_out": ["why some faces are not told of"]}
 
-            `agreement` is counted before screening; `kid` may be left out.
+            `agreement` is counted before screening; `real`, `kid`, `arms`, `unmeasured` and `left_out` may be left out.
         sheets: faces to show, in this order.
         heat_maps: arm → faces under the heat maps of its classifier.
         stage_seconds: stage → seconds, of the whole job.
@@ -121,7 +124,7 @@ def _sections(
         classes.confusions(results),
         calibration.calibration(results),
         fairness.fairness(results),
-        generated.generated_faces(synthesis, results.labels),
+        generated.generated_faces(synthesis, results),
         face_sheets.faces(sheets),
         face_sheets.heat_maps(results, heat_maps),
         training.training(results),

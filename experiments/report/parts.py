@@ -55,7 +55,7 @@ class View(Part):
     """Some test faces under one kind of label."""
 
     key: str
-    split: Literal["official", "leak_free"]
+    split: Literal["official", "no_copies", "leak_free"]
     split_name: str
     labels: str  # "given", "reference"
     labels_name: str
@@ -139,6 +139,7 @@ class Leaks(Part):
     test_faces_with_twins_in_train: int
     test_faces_with_twins_in_val: int
     val_faces_with_twins_in_train: int
+    test_faces_identical_to_train_or_val: int | None = None
     test_faces_related_to_train_or_val: int | None = None  # twins, same person, near duplicates
     val_faces_related_to_train: int | None = None
     faces_in_groups_that_cross_splits: int

@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.report.contents import Results
 from experiments.report.parts import Contrast, Estimate, View
+from experiments.views import SHORT_NAMES
 
 METRIC_NAMES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "macro_f1": "macro-F1"}
 FEW_FACES = 100  # below, one face is more than a point of recall
@@ -181,7 +182,7 @@ def small_classes(results: Results, count: int = 3) -> list[str]:
 
 def view_name(view: View) -> str:
     """A view in a few words: "without twins, FER+ majority"."""
-    return f"{'without twins' if view.split == 'leak_free' else 'official'}, {view.labels_name}"
+    return f"{SHORT_NAMES[view.split]}, {view.labels_name}"
 
 
 def counted(count: int, name: str) -> str:

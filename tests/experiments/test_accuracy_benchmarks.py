@@ -145,11 +145,18 @@ def test_the_tables_are_printed_from_the_files(programs, monkeypatch, capsys, tm
     monkeypatch.setattr("sys.argv", ["accuracy_tables.py", str(tmp_path / "lines.jsonl")])
     programs.accuracy_tables.main()
     printed = capsys.readouterr().out
+    assert "without copies" not in printed  # no line tells of them
     expected = (
         "| SVM (RBF) on LBP | 50.0 | 49.1 | – | 25.0 | 62–68 | 20,000 support vectors | 28,555 | – | 812 | 1,234 |"
     )
     assert expected in printed
     assert "| SVM (RBF) on LBP | 40 | – |" in printed
+    line["test"]["no_copies/given"] = {**scores, "accuracy": 0.495}
+    (tmp_path / "lines.jsonl").write_text(json.dumps(line) + "\n")
+    programs.accuracy_tables.main()
+    printed = capsys.readouterr().out
+    assert "| official | without copies | without twins |" in printed
+    assert "| SVM (RBF) on LBP | 50.0 | 49.5 | 49.1 | – | 25.0 |" in printed
 
 
 def _tables(programs):

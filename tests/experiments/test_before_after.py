@@ -10,21 +10,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
 from classifier.metrics import evaluate
 from classifier.training import TrainConfig
 from experiments import statistics
-from experiments.before_after import collect_sheets, run_experiment
+from experiments.before_after import collect_sheets, finished_parts, run_experiment
 from experiments.checks import require_arms
 from experiments.design import prepare
 from experiments.identity import rows_sha256
 from experiments.records import pack, unpack
 from experiments.report import answer, write_report
-from experiments.results import build_views
 from experiments.settings import ExperimentConfig
+from experiments.views import build_views
 from fer_data import manifest as manifests
+from fer_data import tables
 from fer_data.configuration import PRESETS, read_yaml, resolve
 from fer_data.errors import FerError
 from fer_data.links import related_across
@@ -128,6 +130,31 @@ def test_records_are_reused_and_a_new_seed_adds_only_its_runs(finished: tuple[Pa
     assert sorted(folder.name for folder in (out / "runs").iterdir()) == ["baseline-seed5", "cleaned-seed5"]
     official = wider["scores"]["official/given"]["baseline"]["metrics"]["accuracy"]["per_seed"]
     assert official[:2] == first["scores"]["official/given"]["baseline"]["metrics"]["accuracy"]["per_seed"]
+
+
+def test_records_from_before_a_view_was_thought_of_are_scored_in_it(finished: tuple[Path, Path]) -> None:
+    root, path = finished
+    out = root / "runs" / "older"
+    shutil.copytree(path.parent / "records", out / "records")
+    for kept in (out / "records").glob("*-seed?.json"):
+        record = json.loads(kept.read_text())
+        kept.write_text(json.dumps({**record, "metrics": {"leak_free/given": {"accuracy": 2.0}}}))
+    frame = manifests.read(root / "manifests/faces").frame
+    test, train = (frame["sample_id"][frame["split"] == split].tolist() for split in ("test", "train"))
+    links = pa.table({"a": [test[40]], "b": [train[3]], "score": [0.9]})
+    tables.write_table(root / "links.parquet", links, {"kind": "duplicates"})
+    results = json.loads(run_experiment(experiment(links=["links.parquet"]), root, out).read_text())
+    assert not (out / "runs").exists()
+    assert {view["key"]: view["faces"] for view in results["views"]} == {
+        "official/given": 70, "official/reference": 70, "no_copies/given": 68, "no_copies/reference": 68,
+        "leak_free/given": 67, "leak_free/reference": 67,
+    }  # fmt: skip
+    for run in results["runs"]:
+        assert set(run["metrics"]) == set(results["scores"])
+        place = run["seed"] - 1
+        for view, metrics in run["metrics"].items():
+            told = results["scores"][view][run["arm"]]["metrics"]["accuracy"]["per_seed"][place]
+            assert metrics["accuracy"] == pytest.approx(told)
 
 
 def test_a_changed_manifest_or_configuration_is_not_taken_for_the_cached_one(
@@ -241,9 +268,9 @@ def test_faces_of_a_generator_that_saw_held_out_groups_are_refused(project: Path
     write_synthetic(faces, "balanced", seen=train)
     design = prepare(experiment(arms=arms), project)
     assert design.train_rows["cleaned"].sum() == 210 + 14
-    shown = collect_sheets(experiment(arms=arms, sheets=5), project, project / "runs/x")
+    shown = collect_sheets(finished_parts(experiment(arms=arms, sheets=5), project, project / "runs/x"))
     assert [(sheet.title, len(sheet.images)) for sheet in shown] == [("Generated, in “cleaned”", 5)]
-    shown = collect_sheets(experiment(sheets=5), project, project / "runs/x")
+    shown = collect_sheets(finished_parts(experiment(sheets=5), project, project / "runs/x"))
     assert [(sheet.title, len(sheet.images)) for sheet in shown] == [("Relabelled", 5), ("Dropped", 3)]
     write_synthetic(faces, "balanced", seen=faces.frame)
     with pytest.raises(FerError, match="arm cleaned: .*saw no group of val or test"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.before_after import run_experiment
+from experiments.before_after import finished_parts, run_experiment
 from experiments.heat_maps import PER_CLASS, collect_heat_maps
 from experiments.settings import ExperimentConfig
 
@@ -34,7 +34,7 @@ def config() -> ExperimentConfig:
 def test_before_and_after_are_shown_with_what_they_looked_at(project: Path, config: ExperimentConfig) -> None:
     out = project / "runs/x"
     run_experiment(config, project, out)
-    found = collect_heat_maps(config, project, out)
+    found = collect_heat_maps(finished_parts(config, project, out))
     assert list(found) == ["baseline", "cleaned"]
     for sheets in found.values():
         assert sheets and all(" read " in sheet.title for sheet in sheets)
@@ -43,5 +43,5 @@ def test_before_and_after_are_shown_with_what_they_looked_at(project: Path, conf
         assert len(pairs) % 2 == 0 and all(len(sheet.images) <= 2 * PER_CLASS for sheet in sheets)
         assert (pairs[0::2] != pairs[1::2]).any(axis=(1, 2, 3)).all()
     shutil.rmtree(out / "runs" / "baseline-seed3")
-    assert list(collect_heat_maps(config, project, out)) == ["cleaned"]
-    assert collect_heat_maps(config.model_copy(update={"sheets": 0}), project, out) == {}
+    assert list(collect_heat_maps(finished_parts(config, project, out))) == ["cleaned"]
+    assert collect_heat_maps(finished_parts(config.model_copy(update={"sheets": 0}), project, out)) == {}

@@ -12,9 +12,9 @@ from classifier.robustness import unpack_predictions
 from experiments.before_after import run_experiment
 from experiments.judging import NO_ATTRIBUTES
 from experiments.records import unpack
-from experiments.results import build_views
 from experiments.settings import ExperimentConfig
 from experiments.statistics import balanced_accuracy
+from experiments.views import build_views
 from fer_data import manifest as manifests
 
 CONDITIONS = ("mask", "low")

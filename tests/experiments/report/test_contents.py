@@ -13,15 +13,27 @@ def test_exploratory_contrasts_are_corrected_and_the_primary_is_not(make_results
     assert len(exploratory) == 2 * 4 * 3 - 1
     smallest = min(exploratory, key=lambda one: one["p_value"])
     assert smallest["p_holm"] == pytest.approx(min(1, smallest["p_value"] * len(exploratory)))
+    apart = [one for one in contrasts if one["family"] == "exploratory, without copies"]
+    assert {one["view"] for one in apart} == {"no_copies/given", "no_copies/reference"} and len(apart) == 2 * 2 * 3
+    assert not [one for one in contrasts if one["family"] == "per class" and one["view"].startswith("no_copies")]
 
 
 def test_views_begin_with_that_of_the_answer_and_end_with_the_official_split(full_results) -> None:
     results = Results.model_validate(full_results)
     assert [view.key for view in results.sorted_views] == [
-        "leak_free/reference", "leak_free/given", "official/given", "official/reference",
+        "leak_free/reference", "leak_free/given", "no_copies/given", "no_copies/reference", "official/given",
+        "official/reference",
     ]  # fmt: skip
+    assert [view.key for view in results.views_without_twins] == ["leak_free/reference", "leak_free/given"]
     assert results.main_arms == ["baseline", "sampled", "cleaned"]
     assert results.control_arm == "sampled" and results.folds is None
+
+
+def test_views_of_the_same_faces_are_one(full_results) -> None:
+    faces = {view["key"]: view["faces"] for view in full_results["views"]}
+    same = [{**view, "faces": faces[f"leak_free/{view['labels']}"], "left_out": 0} for view in full_results["views"]]
+    results = Results.model_validate(full_results | {"views": same})
+    assert [view.key for view in results.sorted_views] == ["leak_free/reference", "leak_free/given"]
 
 
 def test_a_contrast_is_found_or_none(full_results) -> None:

@@ -31,6 +31,8 @@ def test_it_is_written_from_the_json_beside_it(report: Path) -> None:
         "Fairness",
         "Levels: test split without twins in train or val, FER+ majority",
         "Levels: test split without twins in train or val, given labels",
+        "Levels: test split without pictures that are also in train or val, given labels",
+        "Levels: test split without pictures that are also in train or val, FER+ majority",
         "Levels: official test split, given labels", "Levels: official test split, FER+ majority", "Tests",
         "What was chosen, and when", "Leaks", "Training faces", "What this does not show", "Not in this report",
         "To get the same numbers again",

@@ -14,21 +14,6 @@ from experiments.report.schema import SCHEMA, schema
 from experiments.sheets import Sheet
 from fer_data.errors import FerError
 
-SYNTHESIS = {
-    "note": "Small presets.",
-    "sources": [
-        {
-            "name": "dcgan", "title": "DCGAN <faces>", "preset": "24 px", "asked": 900, "made": 890, "kept": 600,
-            "dropped": {"judge disagrees": 290},
-            "agreement": {"fear": {"agreed": 45, "of": 90}, "anger": {"agreed": 0, "of": 0}},
-            "kid": {"value": 0.08, "standard_error": 0.01, "floor": 0.002},
-        },
-        {
-            "name": "diffusion", "title": "Diffusion", "preset": "24 px", "asked": 9, "made": 9, "kept": 9,
-            "dropped": {}, "agreement": {"fear": {"agreed": 9, "of": 9}},
-        },
-    ],
-}  # fmt: skip
 PLAIN = [
     "Differences", "Class by class", "Confusions", "Confidence", "Generated faces", "Faces", "Training", "All scores",
     "Tests", "Leaks", "Training faces", "Licences", "What this does not show", "Not in this report",
@@ -48,12 +33,12 @@ def faces(title: str) -> Sheet:
 
 
 @pytest.fixture(scope="module")
-def full_page(tmp_path_factory, full_results, folded_results) -> Path:
+def full_page(tmp_path_factory, full_results, folded_results, synthesis) -> Path:
     """A report with every section but one."""
     return write_report(
         full_results,
         tmp_path_factory.mktemp("full") / "report.html",
-        synthesis=SYNTHESIS,
+        synthesis=synthesis,
         sheets=[faces("Relabelled")],
         heat_maps={"cleaned": [faces("fear, read right")]},
         stage_seconds={"import": 3.0},
@@ -61,14 +46,14 @@ def full_page(tmp_path_factory, full_results, folded_results) -> Path:
     )
 
 
-def test_a_plain_experiment_has_the_sections_that_it_can_have(tmp_path: Path, make_results) -> None:
+def test_a_plain_experiment_has_the_sections_that_it_can_have(tmp_path: Path, make_results, synthesis) -> None:
     path = write_report(
-        make_results(0.1), tmp_path / "report.html", synthesis=SYNTHESIS, sheets=[faces("Relabelled <b>")]
+        make_results(0.1), tmp_path / "report.html", synthesis=synthesis, sheets=[faces("Relabelled <b>")]
     )
     page = path.read_text()
     assert re.findall(r"<h2>(.*?)</h2>", page) == PLAIN
     assert "<script" not in page and "Relabelled <b>" not in page and "&lt;script&gt;" in page
-    for words in ("288", "no owner licence known", "judge disagrees 290", "floor 0.002", "50.0"):
+    for words in ("288", "no owner licence known", "judge disagrees 290", "0.002", "50.0", "87.5"):
         assert words in page
     left_out = json.loads(path.with_suffix(".json").read_text())["report"]["left_out"]
     assert list(left_out) == [
@@ -91,6 +76,38 @@ def test_a_full_experiment_has_all_of_them(full_page: Path) -> None:
     assert re.search("(?<!very )old below young|young below (?!very )old", page) and "too few to compare" in page
     assert "written down on 2026-11-22 at 15:30 UTC before any test face was judged" in page
     assert "judged once each in 3 folds" in page
+
+
+def test_generated_faces_stand_beside_real_ones_and_name_their_arms(tmp_path: Path, make_results, synthesis) -> None:
+    path = write_report(make_results(0.1), tmp_path / "report.html", synthesis=synthesis)
+    written = path.with_suffix(".md").read_text()
+    row = "| (1) DCGAN <faces> | 900 | 890 | 600 | 50.0 [39.9, 60.1] | 87.5 [78.5, 93.1] | 0.080 ± 0.010 | 0.002 |"
+    assert row in written
+    assert "| (2) Diffusion | 9 | 9 | 9 | – | – | – | – |" in written
+    for told in (written, re.sub("&(lt|gt);", lambda sign: {"lt": "<", "gt": ">"}[sign[1]], path.read_text())):
+        for words in (
+            "(1) DCGAN <faces>. 24 px. Dropped: judge disagrees 290. Trained on by “Arm cleaned”, “Arm baseline”.",
+            "(2) Diffusion. 24 px. Not measured: its judges are not on this machine.",
+            "“Arm sampled” has others.",
+        ):
+            assert words in told
+
+
+def test_points_of_a_curve_are_counted(tmp_path: Path, full_results, synthesis) -> None:
+    first = synthesis["sources"][0]
+    told = {"note": "", "sources": [{**first, "arms": ["cleaned", "reviewed-50", "all"]}]}
+    written = write_report(full_results, tmp_path / "report.html", synthesis=told).with_suffix(".md").read_text()
+    assert "- DCGAN <faces>. 24 px. " in written and "Trained on by “Arm cleaned”, 2 arms of the curves.\n" in written
+
+
+def test_why_nothing_is_told_of_generated_faces(tmp_path: Path, make_results) -> None:
+    def reason(told) -> str:
+        path = write_report(make_results(0.1), tmp_path / "report.html", synthesis=told)
+        assert "## Generated faces" not in path.with_suffix(".md").read_text()
+        return json.loads(path.with_suffix(".json").read_text())["report"]["left_out"]["Generated faces"]
+
+    assert reason(None) == "no arm trains on generated faces."
+    assert reason({"note": "", "sources": [], "left_out": ["They are gone."]}) == "They are gone."
 
 
 def test_folds_are_listed(tmp_path: Path, folded_results) -> None:
@@ -124,12 +141,12 @@ def test_the_first_lines_name_who_reviewed_and_that_faces_are_drawn(tmp_path: Pa
 
 
 def test_report_json_holds_the_same_and_keeps_to_its_schema(
-    full_page: Path, full_results, make_results, tmp_path
+    full_page: Path, full_results, make_results, synthesis, tmp_path
 ) -> None:
     told = json.loads(full_page.with_suffix(".json").read_text())
     assert told["answer"] == answer(full_results)
     assert told["scores"] == full_results["scores"]
-    assert told["report"]["synthesis"] == SYNTHESIS
+    assert told["report"]["synthesis"] == synthesis
     assert told["report_version"] == REPORT_VERSION
     assert any("simulated reviewer" in limit for limit in told["report"]["limits"])
     committed = json.loads(SCHEMA.read_text())

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_nothing_is_wider_than_the_window(tmp_path: Path, full_results, width: int) -> None:
-    path = write_report(full_results, tmp_path / "report.html")
+def test_nothing_is_wider_than_the_window(tmp_path: Path, full_results, synthesis, width: int) -> None:
+    path = write_report(full_results, tmp_path / "report.html", synthesis=synthesis)
     told: list[str] = []
     with chromium() as browser:
         page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
