@@ -5,20 +5,31 @@ from torch import Tensor
 
 from classifier.data import Faces
 
+_EM_ROUNDS = 200
 
-def mean_loss(logits: Tensor, targets: Tensor, weights: Tensor, *, focal: float = 0.0) -> Tensor:
-    """Cross-entropy with soft targets, or its focal form; the mean over a batch, a scalar.
+
+def mean_loss(
+    logits: Tensor, targets: Tensor, weights: Tensor, *, focal: float = 0.0, likelihood: bool = False
+) -> Tensor:
+    """Cross-entropy with soft targets, its focal form, or that of labels that are evidence; a batch's mean, a scalar.
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equation 4, for each class of a soft target:
     -t (1 - p)^gamma log p.
 
+    Where targets are likelihoods, t = P(label that was given | class), the loss is -log sum(p t): what the network says
+    of the class, seen through how such labels go wrong (Hendrycks et al., "Using Trusted Data to Train Deep Networks on
+    Labels Corrupted by Severe Noise", NeurIPS 2018, section 3.2). For a label that is certain it is cross-entropy.
+
     Args:
         logits: float32 [N, K].
-        targets: float32 [N, K], rows sum to 1.
+        targets: float32 [N, K], rows sum to 1; likelihoods up to a factor of each face.
         weights: float32 [N], factor of each face's loss.
         focal: gamma; 0 for cross-entropy.
+        likelihood: what targets are; `focal` is not used then.
     """
     logarithms = logits.log_softmax(dim=1)
+    if likelihood:
+        return -(weights * (logarithms + targets.log()).logsumexp(dim=1)).mean()
     per_class = -targets * logarithms
     if focal:
         per_class = per_class * (1 - logarithms.exp()).clamp_min(1e-6) ** focal  # 0 ** small has an infinite slope
@@ -30,9 +41,17 @@ def smooth(targets: Tensor, share: float) -> Tensor:
     return targets * (1 - share) + share / targets.shape[1]
 
 
-def class_prior(faces: Faces) -> Tensor:
-    """Each class's share of the loss, float32 [K], never quite zero so that its logarithm exists."""
+def class_prior(faces: Faces, *, likelihood: bool = False) -> Tensor:
+    """Each class's share of the loss, float32 [K], never quite zero so that its logarithm exists.
+
+    Where targets are likelihoods, the shares under which the labels are likeliest, by EM: Saerens, Latinne and
+    Decaestecker, Neural Computation 14, 2002.
+    """
     mass = (faces.targets * faces.weights[:, None]).sum(dim=0)
+    for _ in range(_EM_ROUNDS if likelihood else 0):
+        posterior = faces.targets * mass
+        posterior = posterior / posterior.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        mass = (posterior * faces.weights[:, None]).sum(dim=0)
     return (mass / mass.sum()).clamp_min(0.5 / len(faces))
 
 

@@ -26,6 +26,8 @@ class TrainConfig(Configuration):
     warmup: float = Field(0.25, ge=0, lt=1)  # share of the steps before the peak
     weight_decay: float = Field(0.05, ge=0)  # not on biases and norms; sgd wants about 0.0005
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    # What a soft target is: how the truth is distributed; or how likely the label that was given is under each class.
+    targets: Literal["distribution", "likelihood"] = "distribution"
     focal: float = Field(0.0, ge=0)  # gamma of Lin et al., ICCV 2017; 0 for cross-entropy
     balanced_sampling: bool = False  # draw every class equally often
     logit_adjustment: float = Field(0.0, ge=0)  # tau of Menon et al., ICLR 2021; 1 aims at balanced accuracy
@@ -53,6 +55,13 @@ class TrainConfig(Configuration):
         chosen = [name for name in ways if getattr(self, name)]
         if len(chosen) > 1:
             raise ValueError(f"{' and '.join(chosen)} both even out the classes; choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _likelihoods_alone(self) -> "TrainConfig":
+        others = [name for name in ("focal", "effective_number", "mixup", "cutmix") if getattr(self, name)]
+        if self.targets == "likelihood" and others:
+            raise ValueError(f"targets likelihood does not go with {' and '.join(others)}; leave one out")
         return self
 
     @model_validator(mode="after")

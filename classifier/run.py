@@ -63,7 +63,9 @@ class Run:
         self.average = WeightAverage(self.plain) if config.ema else None
         self.optimisers = build_optimisers(self.plain, config)
         self.dynamics = Dynamics(train.classes, config.dynamics, device) if config.dynamics else None
-        self.offsets = (config.logit_adjustment * class_prior(train).log()).to(device)
+        self._likelihood = config.targets == "likelihood"
+        prior = class_prior(train, likelihood=self._likelihood)
+        self.offsets = (config.logit_adjustment * prior.log()).to(device)
         self._unread: list[Tensor] = []  # losses since they were last looked at
         self._losses: list[float] = []  # losses since the last evaluation
 
@@ -112,7 +114,8 @@ class Run:
         if self.dynamics is not None:
             seen = self.accelerator.gather((rows, logits.detach().float()))
             self.dynamics.record(*seen, self.step / self.steps)
-        loss = mean_loss(logits.float() + self.offsets, targets, weights, focal=config.focal)
+        adjusted = logits.float() + self.offsets
+        loss = mean_loss(adjusted, targets, weights, focal=config.focal, likelihood=self._likelihood)
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         self.accelerator.backward(loss)

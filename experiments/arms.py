@@ -20,7 +20,18 @@ class ReviewConfig(Configuration):
     targets: Literal["label", "votes"] = (
         "label"  # votes: the faces it looked at get FER+'s distribution as a soft label
     )
+    # Faces that nobody looked at: as_given; or evidence: their target says how likely their label is under each class,
+    # as the reviewed ones tell. The classifier reads it with train: {targets: likelihood}.
+    others: Literal["as_given", "evidence"] = "as_given"
     seed: int = Field(0, ge=0)  # of the order by chance, and of the votes that are drawn
+
+    @model_validator(mode="after")
+    def _fair_sample(self) -> "ReviewConfig":
+        if self.others == "evidence" and (self.order != "random" or self.targets != "label"):
+            raise ValueError(
+                "others: evidence wants order: random and targets: label; the worst faces tell of no others"
+            )
+        return self
 
 
 class AddConfig(Configuration):

@@ -66,7 +66,14 @@ def train_config(config: ExperimentConfig, arm: Arm) -> TrainConfig:
             "train: expected `steps`, the optimiser steps that every arm gets, and no `seed` (`seeds` lists them), "
             f"found {config.train}"
         )
-    return build(TrainConfig, {**config.train, **arm.train}, f"arm {arm.name}, train")
+    trained = build(TrainConfig, {**config.train, **arm.train}, f"arm {arm.name}, train")
+    review = None if arm.make is None else arm.make.review
+    if (review is not None and review.others == "evidence") != (trained.targets == "likelihood"):
+        raise FerError(
+            f"arm {arm.name}: expected make.review.others: evidence and train.targets: likelihood together, found one "
+            "of them; set both, or neither"
+        )
+    return trained
 
 
 def validation_rows(held_out: HeldOut) -> Rows:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from experiments.arms import ReviewConfig
 from fer_data import decisions, simulated_review, votes
@@ -16,6 +17,8 @@ from fer_data.errors import FerError
 from fer_data.manifest import Manifest
 from fer_data.tabular.columns import word_codes
 from fer_data.tabular.rows import coded, target_column, target_matrix, with_columns
+
+_PRIOR_FACES = 2
 
 
 def review(source: Manifest, audit: Path | None, config: ReviewConfig, out: Path) -> Manifest:
@@ -44,10 +47,12 @@ def review(source: Manifest, audit: Path | None, config: ReviewConfig, out: Path
             seed=config.seed,
             split="train",
         )
-        if config.targets == "label":
+        if config.targets == "label" and config.others == "as_given":
             return decisions.apply(source, log, out, replace=True)
         reviewed = decisions.apply(source, log, out.with_name(f"{out.stem}-labels.parquet"), replace=True)
         looked_at = pa.array([event.sample_id for event in log.events()], pa.string())
+    if config.others == "evidence":
+        return _with_evidence(source, reviewed, looked_at, out)
     return _with_vote_targets(reviewed, looked_at, out)
 
 
@@ -108,3 +113,39 @@ def _with_vote_targets(reviewed: Manifest, looked_at: pa.Array, out: Path) -> Ma
         changed=("label", "target"),
         replace=True,
     )
+
+
+def _with_evidence(source: Manifest, reviewed: Manifest, looked_at: pa.Array, out: Path) -> Manifest:
+    """Training rows that nobody looked at with how likely their label is under each class, as the others tell."""
+    table, size = reviewed.table, len(reviewed.labels)
+    labels = word_codes(table["label"], reviewed.labels)
+    place = pa.compute.index_in(table["sample_id"], value_set=source.table["sample_id"].combine_chunks()).to_numpy()
+    given = word_codes(source.table["label"], source.labels)[place]
+    seen = pa.compute.is_in(table["sample_id"], value_set=looked_at).to_numpy(zero_copy_only=False)
+    both = seen & (labels >= 0) & (given >= 0)
+    confusions = estimate_confusions(labels[both], given[both], size)
+    rows = np.flatnonzero((word_codes(table["split"], ("train",)) == 0) & ~seen & (labels >= 0))
+    likelihoods = confusions[:, given[rows]].T
+    targets = (likelihoods / likelihoods.sum(axis=1, keepdims=True)).astype(np.float32)
+    return manifests.derive(
+        reviewed,
+        with_columns(table, target=target_column(len(table), rows, targets)),
+        out,
+        command="fer experiment",
+        configuration={"others": "evidence", "reviewed": int(both.sum()), "confusions": confusions.round(4).tolist()},
+        changed=("target",),
+        replace=True,
+    )
+
+
+def estimate_confusions(true: NDArray[np.integer], given: NDArray[np.integer], size: int) -> NDArray[np.float64]:
+    """P(label that was given | true label), float64 [size, size], rows are true labels.
+
+    A true label that was seldom seen leans towards how often each label is given at all, which weighs as much as
+    `_PRIOR_FACES` faces.
+    """
+    counts = np.zeros((size, size))
+    np.add.at(counts, (true, given), 1)
+    overall = np.bincount(given, minlength=size) / max(len(given), 1)
+    counts += _PRIOR_FACES * overall
+    return counts / counts.sum(axis=1, keepdims=True).clip(min=np.finfo(float).tiny)

@@ -69,3 +69,34 @@ def test_a_class_without_faces_does_not_spoil_effective_numbers(striped_faces):
     faces = striped_faces(70)
     weights = even_out(faces.select(faces.classes != 3), 0.99)
     assert torch.isfinite(weights).all() and float(weights.sum()) == pytest.approx(60)
+
+
+def test_labels_as_evidence_against_the_definition(batch):
+    logits, likelihoods, weights = (value.double().numpy() for value in batch)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = np.mean(-weights * np.log((p * likelihoods).sum(axis=1)))
+    assert float(mean_loss(*batch, likelihood=True)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_label_that_is_certain_is_no_evidence_but_the_label(batch):
+    logits, _, weights = batch
+    logits.requires_grad_()
+    certain = torch.eye(7)[torch.arange(32) % 7]
+    slopes = [
+        torch.autograd.grad(mean_loss(logits, certain, weights, likelihood=kind), logits)[0] for kind in (True, False)
+    ]
+    torch.testing.assert_close(slopes[0], slopes[1])
+
+
+def test_the_prior_of_labels_that_are_evidence_is_that_of_the_truth(striped_faces):
+    """Two in five of class 0 are called 1; the shares of the labels are not those of the classes."""
+    random = np.random.default_rng(0)
+    true = random.choice(7, 7000, p=[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    given = np.where((true == 0) & (random.random(7000) < 0.4), 1, true)
+    confusions = torch.eye(7)
+    confusions[0, :2] = torch.tensor([0.6, 0.4])
+    faces = striped_faces(7000)
+    faces.targets.copy_(confusions[:, given].T)
+    prior = class_prior(faces, likelihood=True)
+    assert prior.tolist() == pytest.approx(np.bincount(true, minlength=7) / 7000, abs=0.02)
+    assert class_prior(faces)[0] < 0.34

@@ -235,6 +235,8 @@ def test_keys_that_contradict_each_other_are_refused():
         resolve(TrainConfig, settings=["effective_number=0.9", "logit_adjustment=1"])
     with pytest.raises(FerError, match="start_px 64 is larger than size_px 48; pictures only grow"):
         resolve(TrainConfig, settings=["start_px=64"])
+    with pytest.raises(FerError, match="targets likelihood does not go with focal and mixup; leave one out"):
+        resolve(TrainConfig, settings=["targets=likelihood", "focal=2", "mixup=0.2"])
 
 
 def test_a_run_stops_when_validation_stops_getting_better(tmp_path, striped_faces, tiny):

@@ -199,6 +199,10 @@ def test_unknown_arms_and_unequal_budgets_are_refused(project: Path) -> None:
             {"arms": [arms[0], {**arms[1], "train": {"steps": 99}}], "baseline": "a", "primary": "b"},
             "arm b: steps must be equal for all arms",
         ),
+        (
+            {"arms": [arms[0], {**arms[1], "train": {"targets": "likelihood"}}], "baseline": "a", "primary": "b"},
+            "arm b: expected make.review.others: evidence and train.targets: likelihood together",
+        ),
     ]
     for changes, message in cases:
         with pytest.raises(FerError, match=message):

@@ -15,7 +15,7 @@ from experiments.arms import AddConfig, Arm, ChooseConfig, MakeConfig, OccludeCo
 from experiments.identity import rows_sha256
 from experiments.making.added import add_faces, chosen_rows
 from experiments.making.covered import add_covered
-from experiments.making.labels import clean, review
+from experiments.making.labels import clean, estimate_confusions, review
 from experiments.making.workshop import Workshop
 from fer_data import manifest as manifests
 from fer_data import tables
@@ -127,6 +127,34 @@ def test_vote_targets_are_the_distribution_over_the_label_set(voted) -> None:
     assert set(made.frame.loc[looked_at, "label"]) == {"fear"}
     untouched = target_rows(made, ~looked_at)
     assert (untouched[:, BASIC7.index("anger")] == 1).all()
+
+
+def test_faces_that_nobody_looked_at_are_evidence(voted) -> None:
+    """Every training face is called anger and shows fear: of 100 that were looked at, all say so."""
+    config = ReviewConfig(faces=100, order="random", others="evidence")
+    made = review(voted, None, config, voted.path.with_name("evidence.parquet"))
+    looked_at = (made.frame["label_origin"] == "decision:majority").to_numpy()
+    others = (made.frame["split"] == "train").to_numpy() & ~looked_at
+    assert looked_at.sum() == 100 and others.any()
+    assert made.frame["target"][looked_at].isna().all() and made.frame["target"][~others].isna().all()
+    assert set(made.frame.loc[others, "label"]) == {"anger"}
+    # Nothing is known of the other classes, so that they are taken to be called anger as often as any face is.
+    np.testing.assert_allclose(target_rows(made, others), np.full((others.sum(), 7), 1 / 7), rtol=1e-6)
+
+
+def test_confusions_are_shares_of_the_true_label() -> None:
+    random = np.random.default_rng(0)
+    planted = np.array([[0.7, 0.3, 0.0], [0.1, 0.8, 0.1], [0.0, 0.5, 0.5]])
+    true = random.integers(3, size=30_000)
+    given = np.array([random.choice(3, p=planted[label]) for label in true])
+    np.testing.assert_allclose(estimate_confusions(true, given, 3), planted, atol=0.02)
+    unseen = estimate_confusions(true, given, 4)[3]
+    np.testing.assert_allclose(unseen, np.bincount(given, minlength=4) / 30_000)
+
+
+def test_the_worst_faces_are_no_evidence_of_others() -> None:
+    with pytest.raises(ValueError, match="others: evidence wants order: random"):
+        ReviewConfig(faces=10, others="evidence")
 
 
 def test_reviews_that_lack_what_they_need_are_refused(faces, audit, tmp_path) -> None:
