@@ -46,17 +46,21 @@ def collect_synthesis(parts: Sequence[Part]) -> dict[str, Any] | None:
 
 
 def find_sources(manifest: Manifest) -> list[Source]:
-    """The drawn faces among a manifest's ancestors, each with what screening kept of them."""
-    ancestors = [entry for entry in lineage(manifest) if "parents" in entry]
-    found = []
-    for drawn in ancestors:
-        if "generations" not in drawn:
-            continue
-        screened = (entry for entry in ancestors if "screening" in entry and drawn["path"] in entry["parents"])
-        made = manifests.read(manifest.root / drawn["path"])
-        last = next(screened, None)
-        kept = made if last is None else manifests.read(manifest.root / last["path"])
-        found.append(Source(made, kept, _asked(kept, drawn)))
+    """The generated faces among a manifest's ancestors: what was drawn, where it still is, and what screening kept."""
+    there = {entry["path"]: entry for entry in lineage(manifest) if "parents" in entry}
+    found, screened = [], set()
+    for path, entry in there.items():
+        if "screening" in entry:
+            drawn = [parent for parent in entry["parents"] if "generations" in there.get(parent, {})]
+            screened |= set(drawn)
+            made = manifests.read(manifest.root / drawn[0]) if drawn else None
+            kept = manifests.read(manifest.root / path)
+            if made is not None or (kept.root / entry["screening"]).is_file():
+                found.append(Source(made, kept, _asked(entry, there[drawn[0]] if drawn else {})))
+    for path, entry in there.items():
+        if "generations" in entry and path not in screened:
+            made = manifests.read(manifest.root / path)
+            found.append(Source(made, made, _asked({}, entry)))
     return found
 
 
@@ -64,22 +68,24 @@ def _describe(source: Source, real: Manifest) -> dict[str, Any]:
     """The source as the report tells of it, measured where its judges are here."""
     judge, why_not = _measuring_judge(source)
     told = describe_source(source, real, judge)
-    return told if why_not is None else {**told, "unmeasured": why_not}
+    if why_not is not None:
+        return {**told, "unmeasured": why_not}
+    return told if source.made is not None else {**told, "kept_only": True}
 
 
-def _asked(kept: Manifest, drawn: Mapping[str, Any]) -> int:
+def _asked(kept: Mapping[str, Any], drawn: Mapping[str, Any]) -> int:
     """How many faces were asked for: by the plan that was filled, else by that of the generation."""
-    if "plan" in kept.metadata:
-        return sum(cell["asked"] for cell in kept.metadata["plan"]["cells"])
+    if "plan" in kept:
+        return sum(cell["asked"] for cell in kept["plan"]["cells"])
     return sum(cell["count"] for cell in drawn["generations"][0]["plan"]["cells"])
 
 
 def _learnt_from(source: Source) -> Manifest | None:
     """The manifest that the generator learnt from, where it still is."""
     wanted = source.generation["manifest_sha256"]
-    for name, digest in {**source.made.metadata["parents"], **source.kept.metadata["parents"]}.items():
-        if digest == wanted and (source.made.root / name).is_file():
-            return manifests.read(source.made.root / name)
+    for name, digest in {**source.shown.metadata["parents"], **source.kept.metadata["parents"]}.items():
+        if digest == wanted and (source.kept.root / name).is_file():
+            return manifests.read(source.kept.root / name)
     return None
 
 

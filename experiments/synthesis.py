@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,20 +29,31 @@ class Source:
     """Generated faces that came of one asking.
 
     Attributes:
-        made: all that were drawn.
+        made: all that were drawn; None where they are not on this machine any more.
         kept: those that screening kept; `made` where nothing was screened.
         asked: how many were asked for.
     """
 
-    made: Manifest
+    made: Manifest | None
     kept: Manifest
     asked: int
 
     @property
+    def shown(self) -> Manifest:
+        """Those that are shown to a judge: what was drawn, screening's choice where nothing else is left."""
+        return self.kept if self.made is None else self.made
+
+    @property
     def generation(self) -> Mapping[str, Any]:
         """By which checkpoint, and from which faces it learnt."""
-        told: Mapping[str, Any] = next(iter(self.made.stores.values())).info["generation"]
+        told: Mapping[str, Any] = next(iter(self.kept.stores.values())).info["generation"]
         return told
+
+    @property
+    def screening(self) -> Path | None:
+        """The table of what screening said of every face that was drawn."""
+        name = self.kept.metadata.get("screening")
+        return None if name is None else self.kept.root / name
 
 
 def describe_source(source: Source, real: Manifest, judge: Classifier | None) -> dict[str, Any]:
@@ -53,19 +65,18 @@ def describe_source(source: Source, real: Manifest, judge: Classifier | None) ->
         real: the manifest whose training and test faces are the reference.
         judge: a classifier that saw no synthetic face and did not screen these; None where there is none to ask.
     """
-    made, kept = source.made, source.kept
-    screened = kept.metadata.get("screening")
+    kept, shown, screening = source.kept, source.shown, source.screening
     return {
         "name": kept.name,
-        "title": f"{source.generation['kind']}: {_subject(made)}",
+        "title": f"{source.generation['kind']}: {_subject(shown)}",
         "preset": _preset(source, real),
         "asked": source.asked,
-        "made": len(made),
+        "made": len(shown if screening is None else tables.read_table(screening, columns=["keep"])[0]),
         "kept": len(kept),
-        "dropped": tables.read_metadata(made.root / screened)["reasons"] if screened else {},
+        "dropped": {} if screening is None else tables.read_metadata(screening)["reasons"],
         "real_labels": _truth(real)[1],
-        "agreement": {} if judge is None else _agreement(made, real, judge),
-        "kid": None if judge is None else _distance(made, real, judge),
+        "agreement": {} if judge is None else _agreement(shown, real, judge),
+        "kid": None if judge is None else _distance(shown, real, judge),
     }
 
 
@@ -83,7 +94,7 @@ def _subject(made: Manifest) -> str:
 
 def _preset(source: Source, real: Manifest) -> str:
     """How the generator was trained: "48 px, trained for 60 minutes on fer2013"."""
-    checkpoint = source.made.root / source.generation["checkpoint"]
+    checkpoint = source.kept.root / source.generation["checkpoint"]
     if not (checkpoint / DESCRIPTION).is_file():
         return f"trained on {real.name}; its checkpoint is not on this machine"
     config = describe_checkpoint(checkpoint)["config"]

@@ -49,6 +49,9 @@ def notes(synthesis: Mapping[str, Any], results: Results) -> list[str]:
             f"Dropped: {dropped}." if dropped else "",
             f"Trained on by {arms}." if arms else "",
             f"Not measured: {source['unmeasured']}." if source.get("unmeasured") else "",
+            "Measured on the faces that screening kept, since those it dropped are not on this machine."
+            if source.get("kept_only")
+            else "",
         ]
         told.append(" ".join(sentence for sentence in sentences if sentence))
     return [*told, *synthesis.get("left_out", ())]

@@ -125,10 +125,27 @@ def test_what_is_not_on_this_machine_is_said_in_a_sentence(place: Path) -> None:
     (source,) = collect(place)["sources"]
     assert source["preset"] == "trained on faces; its checkpoint is not on this machine"
     kept.path.with_name(f"{kept.name}-drawn.parquet").unlink()
+    (without,) = collect(place)["sources"]
+    assert without == source
+    table_path(kept.path).unlink()
     assert collect(place)["left_out"] == [
         "“More” has generated faces whose drawing is not on this machine.",
         "“less” has generated faces whose drawing is not on this machine.",
     ]
+
+
+def test_faces_that_screening_kept_are_measured_where_no_others_are_left(place: Path) -> None:
+    (source,) = find_sources(manifests.read(place / "manifests/x/more"))
+    (whole,) = collect(place)["sources"]
+    source.made.path.unlink()
+    (told,) = collect(place)["sources"]
+    assert told["kept_only"] and "kept_only" not in whole
+    assert {key: told[key] for key in ("asked", "made", "kept", "dropped", "arms")} == {
+        key: whole[key] for key in ("asked", "made", "kept", "dropped", "arms")
+    }
+    assert told["made"] == len(source.made) > len(source.kept)
+    labels = source.kept.frame["label"].value_counts()
+    assert {label: counts["of"] for label, counts in told["agreement"].items()} == labels.to_dict()
 
 
 def test_faces_that_were_not_screened_are_all_kept(place: Path) -> None:
