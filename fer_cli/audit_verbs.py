@@ -137,8 +137,8 @@ def audit(
 
 def _manifest_of(dataset: Path) -> Path:
     """The manifest that the user named, or the one that a folder or archive of pictures is imported as."""
+    from fer_data.downloads.opening import is_archive
     from fer_data.manifest import manifest_path
-    from fer_data.sources import is_archive
 
     if not manifest_path(dataset).is_file() and (dataset.is_dir() or is_archive(dataset)):
         return Path("manifests") / f"{dataset.resolve().name.partition('.')[0]}.parquet"

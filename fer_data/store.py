@@ -22,12 +22,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fer_data import images
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.facts import FACTS
 from fer_data.files import read_json, sha256_file
 from fer_data.parallel import batched, ordered_map
 from fer_data.project import dataset_root
-from fer_data.sources import Source, open_source
+from fer_data.sources import Source
 from fer_data.views import View, look
 
 __all__ = ["ARROW", "FACTS", "Store", "stored_pictures"]

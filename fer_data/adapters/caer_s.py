@@ -11,10 +11,11 @@ from types import MappingProxyType
 from fer_data.adapters.shared.downloads import is_picture, note_passed_over, open_download
 from fer_data.adapters.shared.split_folders import Filed, filed, require
 from fer_data.configuration import Configuration
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.licenses import Licence
 from fer_data.samples import Reading, Rejection, Sample
-from fer_data.sources import Source, open_source
+from fer_data.sources import Source
 
 NAME = "caer_s"
 TITLE = "CAER-S"

@@ -16,10 +16,11 @@ from pydantic import Field
 from fer_data.adapters import ckplus_csv, ckplus_folders, ckplus_sequences
 from fer_data.adapters.shared.downloads import file_name, only_form, required
 from fer_data.configuration import Configuration
+from fer_data.downloads.opening import is_archive, open_source
 from fer_data.errors import FerError
 from fer_data.licenses import Licence
 from fer_data.samples import Reading, Rejection
-from fer_data.sources import Source, is_archive, open_source
+from fer_data.sources import Source
 
 NAME = "ckplus"
 TITLE = "CK+"

@@ -19,9 +19,10 @@ from fer_data import licenses
 from fer_data.adapters import fer2013_csv, fer2013_files, fer2013_parquet
 from fer_data.adapters.shared.counting import note_counts
 from fer_data.configuration import Configuration
+from fer_data.downloads.opening import is_archive, open_source, single_file
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
-from fer_data.sources import Source, is_archive, open_source, single_file
+from fer_data.sources import Source
 
 NAME = "fer2013"
 TITLE = "FER-2013"

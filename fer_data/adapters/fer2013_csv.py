@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_data.downloads.opening import single_file
 from fer_data.errors import FerError
 from fer_data.expressions import canonical
 from fer_data.parallel import batched, ordered_map
 from fer_data.samples import Reading, Rejection, Sample
-from fer_data.sources import Source, single_file
+from fer_data.sources import Source
 from fer_data.votes import FERPLUS_COLUMNS
 
 FILE_NAMES = ("fer2013.csv", "icml_face_data.csv")

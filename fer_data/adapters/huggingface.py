@@ -29,9 +29,10 @@ from fer_data.adapters.shared.wording import (
     resolve_splits,
 )
 from fer_data.configuration import Configuration
+from fer_data.downloads.opening import is_archive, open_source
 from fer_data.errors import FerError
 from fer_data.samples import Reading, Rejection, Sample
-from fer_data.sources import Source, is_archive, open_source
+from fer_data.sources import Source
 
 NAME = "huggingface"
 TITLE = "Hugging Face dataset"

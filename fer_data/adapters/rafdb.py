@@ -15,10 +15,11 @@ from fer_data.adapters import rafdb_folders, rafdb_labels, rafdb_official, rafdb
 from fer_data.adapters.shared import ran_lists
 from fer_data.adapters.shared.downloads import only_form, required
 from fer_data.configuration import Configuration
+from fer_data.downloads.opening import is_archive, open_source
 from fer_data.errors import FerError
 from fer_data.licenses import Licence
 from fer_data.samples import Reading, Rejection
-from fer_data.sources import Source, is_archive, open_source
+from fer_data.sources import Source
 
 NAME = "rafdb"
 TITLE = "RAF-DB"

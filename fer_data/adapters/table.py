@@ -30,10 +30,11 @@ from fer_data.adapters.shared.wording import (
     resolve_splits,
 )
 from fer_data.configuration import Configuration
+from fer_data.downloads.opening import is_archive, open_source
 from fer_data.errors import FerError
 from fer_data.images import MAX_PIXELS
 from fer_data.samples import Reading, Rejection, Sample
-from fer_data.sources import Source, is_archive, open_source
+from fer_data.sources import Source
 
 NAME = "table"
 TITLE = "table of faces"

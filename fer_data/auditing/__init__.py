@@ -15,5 +15,6 @@ reviewed, sharpening     what people decided, and what that tells of the other f
 history                  how the estimate moved from audit to audit
 other_issues             conflicts and leaks (copies), order, groups (slices), imbalance, pictures; findings
 overlapping              which pairs of labels a guide should sharpen
+summary                  what the audit says of the whole
 page                     the parts of the audit's page
 """

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_data import manifest
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.export import huggingface
 from fer_data.export.contract import ExportConfig
@@ -22,7 +23,6 @@ from fer_data.export.registry import EXPORTS, find_format
 from fer_data.export.rows import file_name, select_rows
 from fer_data.images import decode
 from fer_data.samples import Sample
-from fer_data.sources import open_source
 from fer_data.views import View
 
 DEFAULTS = ExportConfig()

@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from fer_data import sources
+from fer_data.downloads import folders, tars, zips
+from fer_data.downloads.opening import is_archive, open_source, single_file
 from fer_data.errors import FerError
-from fer_data.sources import is_archive, open_source
 
 FILES = {"a/b/1.png": b"one", "a/c.csv": b'x,y\n\n1,"2\n3"\n', "top.txt": "\ufefftext".encode()}
 
@@ -63,8 +63,33 @@ def test_every_kind_gives_the_same_files(tmp_path, way):
     assert source.shown() == "a, top.txt"
     assert source.kind == {"folder": "in_place", "zip": "archive", "tar": "archive"}.get(way, "stream")
     assert is_archive(path) == (way != "folder")
-    with pytest.raises(FerError, match=r"none\.png"):
-        source.read("none.png")
+    for name, data in FILES.items():
+        with source.stream(name) as handle:
+            assert handle.read() == data
+    assert list(source.lines("a/c.csv", 100)) == FILES["a/c.csv"].splitlines(keepends=True)
+    for refused in (source.read, source.stream):
+        with pytest.raises(FerError, match=r"none\.png"):
+            refused("none.png")
+    with pytest.raises(FerError, match=r"c\.csv line 3: expected a line of less than 5 bytes"):
+        list(source.lines("a/c.csv", 5))
+
+
+def test_what_the_system_left_in_an_archive_is_no_file(tmp_path):
+    files = FILES | dict.fromkeys(["__MACOSX/1.png", ".DS_Store", "a/.git/config"], b"")
+    for path in (write_zip(tmp_path / "x.zip", files), write_tar(tmp_path / "x.tar", files)):
+        rejections = []
+        source = open_source(path, rejections)
+        assert source.names == sorted(FILES) and rejections == [], path
+
+
+def test_a_single_file_is_a_source_of_itself(tmp_path):
+    folder = write_folder(tmp_path / "folder")
+    source = single_file(folder / "top.txt")
+    assert source.names == ["top.txt"] and source.text("top.txt") == "text"
+    assert source.where("top.txt") == str(folder / "top.txt")
+    for path in (folder, tmp_path / "none"):
+        with pytest.raises(FerError, match=f"{path.name} is missing; expected a file"):
+            single_file(path)
 
 
 HOSTILE = {
@@ -75,6 +100,7 @@ HOSTILE = {
     "a\\b.png": "a path inside the download",
     "a/\u202egnp.png": "a file name of printable text",
     "line\nbreak.png": "a file name of printable text",
+    "a//1.png": "a plain path",
 }
 
 
@@ -174,10 +200,35 @@ def test_damage_inside_an_archive_is_told_when_it_is_read(tmp_path):
     os.truncate(tar, 2000)
     with pytest.raises(FerError, match="expected 5,000 bytes, found"):
         source.read("1.png")
+    with pytest.raises(FerError, match=r"x\.tar/1\.png cannot be read to its end \(.* bytes are missing\)"):
+        list(source.lines("1.png", 10_000))
+
+
+def test_a_damaged_header_is_told_when_its_file_is_opened(tmp_path):
+    path = write_zip(tmp_path / "x.zip", {"1.png": b"one"})
+    data = bytearray(path.read_bytes())
+    data[:4] = b"????"
+    path.write_bytes(data)
+    with pytest.raises(FerError, match=r"x\.zip/1\.png cannot be read .*download the archive again"):
+        open_source(path, []).stream("1.png")
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path):
+    folder = write_folder(tmp_path / "folder")
+    inner = os.open(folder, os.O_RDONLY)
+    for _ in range(20):  # deeper than any path may be long; permissions would not stop a test that runs as root
+        os.mkdir("d" * 250, dir_fd=inner)
+        outer, inner = inner, os.open("d" * 250, os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    os.close(inner)
+    rejections = []
+    assert open_source(folder, rejections).names == sorted(FILES)
+    assert [(one.expected, one.found) for one in rejections] == [("a readable folder", "File name too long")]
 
 
 def test_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1000)
+    for module in (folders, tars, zips):
+        monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
     big = {"big.png": bytes(2000)}
     for path in (write_zip(tmp_path / "x.zip", big), write_tar(tmp_path / "x.tar", big)):
         with pytest.raises(FerError, match="expected at most 1,000 bytes"):
@@ -186,8 +237,12 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
     (tmp_path / "folder" / "big.png").write_bytes(bytes(2000))
     with pytest.raises(FerError, match="expected at most 1,000 bytes"):
         open_source(tmp_path / "folder", []).read("big.png")
-    monkeypatch.setattr(sources, "SPARE_BYTES", 0)
-    monkeypatch.setattr(sources, "MAX_EXPANSION", 2)
+    for module in (tars, zips):
+        monkeypatch.setattr(module, "SPARE_BYTES", 0)
+        monkeypatch.setattr(module, "MAX_EXPANSION", 2)
+    for refused in (open_source(tmp_path / "x.zip", []).read, open_source(tmp_path / "x.zip", []).stream):
+        with pytest.raises(FerError, match=r"expected at most .*2 times its packed size, found 2,000 packed into"):
+            refused("big.png")
     with pytest.raises(FerError, match="expands at most 2 times"):
         open_source(write_tar(tmp_path / "x.tgz", {"zeros": bytes(100_000)}, "w:gz"), [])
 

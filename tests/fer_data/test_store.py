@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from fer_data import images, licenses, manifest, parallel
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.project import LOCAL, dataset_root, project_root, relative, remember_dataset_root
 from fer_data.samples import Sample
-from fer_data.sources import open_source
 from fer_data.store import ARROW, FACTS, Store, stored_pictures
 from fer_data.store_writer import StoreWriter
 from fer_data.views import View

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from fer_data import licenses, manifest, tensor_cache
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.samples import Sample
-from fer_data.sources import open_source
 from fer_data.store_writer import StoreWriter
 from fer_data.tensor_cache import cached_pictures
 

@@ -32,11 +32,12 @@ from stress.mutations import mutate
 
 from fer_data import images, png
 from fer_data.adapters.registry import ADAPTERS, find_adapter
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.expressions import label_names
 from fer_data.facts import FACTS
 from fer_data.samples import Reading
-from fer_data.sources import Source, open_source
+from fer_data.sources import Source
 
 Target = Callable[[Path, np.random.Generator], None]
 UNHARMED = 0.03  # share of the cases that stay whole, and must come out as they went in

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from fer_data.adapters import folders, table
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
-from fer_data.sources import open_source
 
 _PARTS = st.sampled_from(["..", ".", "", "happy", "train", "a", "C:", "\\", "con", "__MACOSX", ".git", "x.png", "~"])
 _ODD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)

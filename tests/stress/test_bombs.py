@@ -87,8 +87,8 @@ import json, resource, sys, time
 from pathlib import Path
 from fer_data import images
 from fer_data.adapters import fer2013, folders, huggingface, table
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
-from fer_data.sources import open_source
 import pyarrow.parquet, pandas
 kind, path = sys.argv[1], Path(sys.argv[2])
 before, start, told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic(), "right"

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.samples import Rejection
-from fer_data.sources import Source, open_source
+from fer_data.sources import Source
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 

@@ -23,9 +23,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from fer_data.downloads.opening import open_source
 from fer_data.errors import FerError
 from fer_data.samples import Rejection, Sample
-from fer_data.sources import Source, open_source
+from fer_data.sources import Source
 
 Dataset = Literal["ferplus", "rafdb", "affectnet"]
 
