@@ -50,7 +50,8 @@ class Batches:
     ) -> None:
         self._config, self._steps, self._device, self._rank, self._ranks = config, steps, device, rank, ranks
         self._images = faces.images.to(device) if _fits(faces.images, device) else faces.images
-        self._targets = smooth(faces.targets, config.label_smoothing)
+        distributed = config.targets == "distribution"  # a likelihood says itself how far a label may be wrong
+        self._targets = smooth(faces.targets, config.label_smoothing) if distributed else faces.targets
         self._weights = even_out(faces, config.effective_number) if config.effective_number else faces.weights
         self._order = (
             BalancedOrder(faces.classes, config.batch_size, config.seed)

@@ -25,7 +25,7 @@ class TrainConfig(Configuration):
     schedule: Schedule = "one_cycle"
     warmup: float = Field(0.25, ge=0, lt=1)  # share of the steps before the peak
     weight_decay: float = Field(0.05, ge=0)  # not on biases and norms; sgd wants about 0.0005
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)  # of targets that are distributions
     # What a soft target is: how the truth is distributed; or how likely the label that was given is under each class.
     targets: Literal["distribution", "likelihood"] = "distribution"
     focal: float = Field(0.0, ge=0)  # gamma of Lin et al., ICCV 2017; 0 for cross-entropy
@@ -59,7 +59,8 @@ class TrainConfig(Configuration):
 
     @model_validator(mode="after")
     def _likelihoods_alone(self) -> "TrainConfig":
-        others = [name for name in ("focal", "effective_number", "mixup", "cutmix") if getattr(self, name)]
+        keys = ("focal", "balanced_sampling", "effective_number", "mixup", "cutmix")
+        others = [name for name in keys if getattr(self, name)]
         if self.targets == "likelihood" and others:
             raise ValueError(f"targets likelihood does not go with {' and '.join(others)}; leave one out")
         return self

@@ -86,6 +86,8 @@ class MakeConfig(Configuration):
     def _one_cleaning(self) -> "MakeConfig":
         if self.review is not None and self.clean is not None:
             raise ValueError("expected review or clean, found both")
+        if self.review is not None and self.review.others == "evidence" and any(add.source for add in self.add):
+            raise ValueError("a source learns from labels, which others: evidence leaves open; leave one out")
         return self
 
 

@@ -28,6 +28,7 @@ from experiments.settings import ExperimentConfig
 from experiments.sheets import Sheet, dropped, generated, relabelled
 from experiments.under_conditions import Conditions
 from experiments.views import View
+from fer_data.errors import FerError
 from fer_data.files import write_json
 from fer_data.progress import SILENT, Reporter
 
@@ -58,9 +59,14 @@ def run_experiment(
         `<out>/results.json`, what `experiments.report.write_report` reads; of phase "choose", the choice.
 
     Raises:
-        FerError: what `experiments.design.prepare` refuses, or a kept record that this configuration did not make.
+        FerError: what `experiments.design.prepare` refuses, a kept record that this configuration did not make, or
+            nothing to choose.
     """
     require_arms(config)
+    if phase == "choose" and config.choose is None:
+        raise FerError(
+            "phase choose: expected `choose` in the configuration, found none; name candidates, or run all of it"
+        )
     records = records_folder(config, project_root, out)
     choice: dict[str, Any] = {}
     if config.choose is not None:

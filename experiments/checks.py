@@ -16,7 +16,11 @@ from fer_data.errors import FerError
 from fer_data.links import HELD_OUT_SPLITS
 from fer_data.manifest import Manifest
 
-BUDGET = ("steps", "epochs", "batch_size", "patience", "seed")  # what no arm may have of its own
+# What no arm may have of its own: the classifier, its budget, and how its epoch is chosen.
+EQUAL = (
+    "model", "weights", "size_px", "channels", "steps", "epochs", "batch_size", "evaluations", "patience", "choose_by",
+    "mirror_average", "seed",
+)  # fmt: skip
 
 Rows = NDArray[np.bool_]
 
@@ -56,7 +60,7 @@ def require_arms(config: ExperimentConfig) -> None:
 
 def train_config(config: ExperimentConfig, arm: Arm) -> TrainConfig:
     """How an arm is trained; refuses a budget of its own, and a training without a number of steps."""
-    own = sorted(set(arm.train) & set(BUDGET))
+    own = sorted(set(arm.train) & set(EQUAL))
     if own:
         raise FerError(
             f"arm {arm.name}: {', '.join(own)} must be equal for all arms; set them under `train` or `seeds`"
@@ -127,7 +131,7 @@ def training_rows(config: ExperimentConfig, name: str, manifest: Manifest, held_
     if new.any():
         first = manifest.frame.loc[new, "sample_id"].iloc[0]
         raise FerError(
-            f"arm {name}: {int(new.sum())} training pictures are identical to val or test pictures of "
+            f"arm {name}: {int(new.sum())} training pictures are those of val or test faces, or of their groups, in "
             f"{config.evaluate_on} and are not in its train split (first: {first}); leave them out, or set "
             "`leaks` to drop_from_train"
         )

@@ -46,11 +46,12 @@ def read_choice(records: Path, config: ExperimentConfig) -> dict[str, Any]:
 
 
 def asked_sha256(config: ExperimentConfig) -> str:
-    """Identity of what is chosen: candidates, how they are trained, and what they are scored by."""
+    """Identity of what is chosen: candidates, how they are trained, what scores them, and the primary question."""
     choose = config.choose or ChooseConfig()
     named = {*choose.control, *choose.primary, *([choose.mixing_in] if choose.mixing_in else [])}
     arms = [arm.model_dump(mode="json", exclude={"title", "note"}) for arm in config.arms if arm.name in named]
-    keys = {"choose", "train", "seeds", "curve_seeds", "evaluate_on", "links", "leaks"}
+    keys = {"choose", "train", "seeds", "curve_seeds", "evaluate_on", "links", "leaks", "audit", "baseline"}
+    keys |= {"primary_metric", "primary_labels"}
     return sha256_json([config.model_dump(mode="json", include=keys), arms])
 
 

@@ -55,7 +55,7 @@ def find_sources(manifest: Manifest) -> list[Source]:
             screened |= set(drawn)
             made = manifests.read(manifest.root / drawn[0]) if drawn else None
             kept = manifests.read(manifest.root / path)
-            if made is not None or (kept.root / entry["screening"]).is_file():
+            if made is not None or ("plan" in entry and (kept.root / entry["screening"]).is_file()):
                 found.append(Source(made, kept, _asked(entry, there[drawn[0]] if drawn else {})))
     for path, entry in there.items():
         if "generations" in entry and path not in screened:

@@ -59,6 +59,12 @@ class HeldOut:
         pictures = self.yardstick.facts(["pixel_sha256"])["pixel_sha256"]
         return self._judged_pictures.difference(pictures[self.split == "train"], sort=False)
 
+    @cached_property
+    def _new_groups(self) -> NDArray[np.int64]:
+        """Groups of held-out faces that no face of the train split is in."""
+        groups = self.yardstick.frame["group_id"].to_numpy()
+        return np.setdiff1d(groups[np.isin(self.split, HELD_OUT_SPLITS)], groups[self.split == "train"])
+
     def related(self, of: str, others: Sequence[str]) -> Rows:
         """Rows of split `of`, bool over the yardstick, that are one with rows of the splits `others`."""
         elsewhere = self.groups[np.isin(self.split, list(others))]
@@ -77,8 +83,13 @@ class HeldOut:
         return np.asarray(rows & known)
 
     def brought_in(self, manifest: Manifest, rows: Rows) -> Rows:
-        """Which of some rows of another manifest show a held-out picture that the yardstick's train split has not."""
-        return np.asarray(rows & _among(manifest.facts(["pixel_sha256"])["pixel_sha256"], self._new_pictures))
+        """Which of some rows of another manifest are held-out faces that the yardstick's train split knows nothing of.
+
+        By picture, and by group: another picture of a held-out person or scene is as much of a leak.
+        """
+        pictures = manifest.facts(["pixel_sha256"])["pixel_sha256"]
+        of_group = np.isin(manifest.frame["group_id"].to_numpy(), self._new_groups)
+        return np.asarray(rows & (_among(pictures, self._new_pictures) | of_group))
 
     def count_leaks(self) -> dict[str, int]:
         """How many held-out faces are also elsewhere: identical pictures, and all that is one."""

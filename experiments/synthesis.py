@@ -126,7 +126,7 @@ def _counts(agreement: Agreement) -> dict[str, int]:
 
 
 def _distance(made: Manifest, real: Manifest, judge: Classifier) -> dict[str, Any] | None:
-    """KID of the generated faces to real training faces, and of real test faces without twins as its floor.
+    """KID of the generated faces to real training faces, and of real test faces without copies as its floor.
 
     Real faces are taken in the generated ones' mix of labels. None where fewer than `FEWEST` faces stand on a side: the
     estimate would be noise.

@@ -116,36 +116,51 @@ def _with_vote_targets(reviewed: Manifest, looked_at: pa.Array, out: Path) -> Ma
 
 
 def _with_evidence(source: Manifest, reviewed: Manifest, looked_at: pa.Array, out: Path) -> Manifest:
-    """Training rows that nobody looked at with how likely their label is under each class, as the others tell."""
+    """Training rows whose truth nobody told, with how likely their label is under each class, as the others tell.
+
+    A reviewer who sees no clear expression leaves the label as it was: such a face tells of no confusion, and its label
+    is evidence like those that nobody looked at.
+    """
     table, size = reviewed.table, len(reviewed.labels)
     labels = word_codes(table["label"], reviewed.labels)
     place = pa.compute.index_in(table["sample_id"], value_set=source.table["sample_id"].combine_chunks()).to_numpy()
     given = word_codes(source.table["label"], source.labels)[place]
+    clear = np.array([label is not None for label in votes.reference_labels(reviewed)[0]])
+    train = (word_codes(table["split"], ("train",)) == 0) & (given >= 0)
     seen = pa.compute.is_in(table["sample_id"], value_set=looked_at).to_numpy(zero_copy_only=False)
-    both = seen & (labels >= 0) & (given >= 0)
-    confusions = estimate_confusions(labels[both], given[both], size)
-    rows = np.flatnonzero((word_codes(table["split"], ("train",)) == 0) & ~seen & (labels >= 0))
+    told = train & seen & (clear | (labels != given)) & (labels >= 0)
+    confusions = estimate_confusions(labels[told], given[told], np.bincount(given[train], minlength=size))
+    rows = np.flatnonzero(train & ~told)
     likelihoods = confusions[:, given[rows]].T
     targets = (likelihoods / likelihoods.sum(axis=1, keepdims=True)).astype(np.float32)
+    old_rows, old = target_matrix(table["target"], size)
+    stay = ~np.isin(old_rows, rows)
+    every, targets = np.concatenate([old_rows[stay], rows]), np.concatenate([old[stay], targets])
+    order = np.argsort(every)
     return manifests.derive(
         reviewed,
-        with_columns(table, target=target_column(len(table), rows, targets)),
+        with_columns(table, target=target_column(len(table), every[order], targets[order])),
         out,
         command="fer experiment",
-        configuration={"others": "evidence", "reviewed": int(both.sum()), "confusions": confusions.round(4).tolist()},
+        configuration={"others": "evidence", "reviewed": int(told.sum()), "confusions": confusions.round(4).tolist()},
         changed=("target",),
         replace=True,
     )
 
 
-def estimate_confusions(true: NDArray[np.integer], given: NDArray[np.integer], size: int) -> NDArray[np.float64]:
-    """P(label that was given | true label), float64 [size, size], rows are true labels.
+def estimate_confusions(
+    true: NDArray[np.integer], given: NDArray[np.integer], frequencies: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """P(label that was given | true label), float64 [K, K], rows are true labels.
 
     A true label that was seldom seen leans towards how often each label is given at all, which weighs as much as
     `_PRIOR_FACES` faces.
+
+    Args:
+        true, given: int [N], classes of the faces whose truth is known.
+        frequencies: int [K], how often each label is given among all faces.
     """
-    counts = np.zeros((size, size))
+    counts = np.zeros((len(frequencies), len(frequencies)))
     np.add.at(counts, (true, given), 1)
-    overall = np.bincount(given, minlength=size) / max(len(given), 1)
-    counts += _PRIOR_FACES * overall
-    return counts / counts.sum(axis=1, keepdims=True).clip(min=np.finfo(float).tiny)
+    counts += _PRIOR_FACES * frequencies / frequencies.sum()
+    return counts / counts.sum(axis=1, keepdims=True)

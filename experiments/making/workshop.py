@@ -121,6 +121,8 @@ class Workshop:
         if not self.draws:
             return None
         with name_lock(out.with_name(f"{out.stem}.drawing"), wait=True):
+            if out.is_file():  # another process drew them while this one waited
+                return manifests.read(out)
             return draw_faces(labels, config, out, self.root / "runs" / self.name / "sources", self.reporter)
 
     def _step(self, words: str, settings: Any, source: Manifest, work: Callable[[Path], Manifest]) -> Manifest:

@@ -200,6 +200,10 @@ def test_unknown_arms_and_unequal_budgets_are_refused(project: Path) -> None:
             "arm b: steps must be equal for all arms",
         ),
         (
+            {"arms": [arms[0], {**arms[1], "train": {"evaluations": 99}}], "baseline": "a", "primary": "b"},
+            "arm b: evaluations must be equal for all arms",
+        ),
+        (
             {"arms": [arms[0], {**arms[1], "train": {"targets": "likelihood"}}], "baseline": "a", "primary": "b"},
             "arm b: expected make.review.others: evidence and train.targets: likelihood together",
         ),

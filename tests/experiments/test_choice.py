@@ -189,3 +189,10 @@ def _without_truth(facts: Path, table: pd.DataFrame) -> None:
 
     schema = pq.read_schema(facts)
     pq.write_table(pa.Table.from_pandas(table.assign(true_label=None), schema, preserve_index=False), facts)
+
+
+def test_nothing_to_choose_is_refused_before_a_test_face_is_judged(project: Path) -> None:
+    values = {**config().model_dump(), "choose": None, "primary": "balanced"}
+    with pytest.raises(FerError, match="phase choose: expected `choose` in the configuration"):
+        run_experiment(ExperimentConfig(**values), project, project / "runs/x", phase="choose")
+    assert not (project / "runs/x/records").exists()

@@ -46,13 +46,20 @@ def audit(faces: manifests.Manifest) -> Path:
     return write_audit(faces, faces.root / "audit.parquet")
 
 
+CLEAR = {"fear": 6, "sadness": 3, "NF": 1}
+
+
 @pytest.fixture
 def voted(tmp_path: Path) -> manifests.Manifest:
     """420 faces labelled anger in train: of ten votes for each, six say fear, three sadness, one that it is no face."""
-    ballot = [{"fear": 6, "sadness": 3, "NF": 1}.get(name, 0) for name in FERPLUS_COLUMNS]
+    return write_voted(tmp_path, lambda row: CLEAR)
+
+
+def write_voted(tmp_path: Path, votes: Callable[[int], dict[str, int]]) -> manifests.Manifest:
     with StoreWriter("v", tmp_path, licence=DRAWN.as_dict(), source="v", votes_labels=FERPLUS_COLUMNS) as writer:
         for row in range(420):
             image = np.random.default_rng(row).integers(0, 255, (16, 16)).astype(np.uint8)
+            ballot = [votes(row).get(name, 0) for name in FERPLUS_COLUMNS]
             facts = {"votes": ballot, "votes_source": "FER+"}
             writer.add(Sample(f"{row}", image, "anger", "anger", "train", f"{row}", facts))
         store = writer.close()
@@ -142,14 +149,29 @@ def test_faces_that_nobody_looked_at_are_evidence(voted) -> None:
     np.testing.assert_allclose(target_rows(made, others), np.full((others.sum(), 7), 1 / 7), rtol=1e-6)
 
 
+def test_a_face_without_a_clear_expression_stays_evidence(tmp_path) -> None:
+    """Every other face divides its voters: the reviewer keeps its label, which tells nothing of what it shows."""
+    voted = write_voted(tmp_path, lambda row: CLEAR if row % 2 else {"anger": 5, "fear": 5})
+    config = ReviewConfig(order="random", others="evidence")
+    made = review(voted, None, config, voted.path.with_name("evidence.parquet"))
+    unclear = made.frame["sample_id"].str.removeprefix("v/").astype(int) % 2 == 0
+    train = made.frame["split"] == "train"
+    assert made.frame["target"][train & ~unclear].isna().all()
+    assert made.frame["target"][train & unclear].notna().all()
+    assert made.metadata["configuration"]["reviewed"] == 200
+    anger, fear = made.labels.index("anger"), made.labels.index("fear")
+    assert made.metadata["configuration"]["confusions"][fear][anger] == 1
+
+
 def test_confusions_are_shares_of_the_true_label() -> None:
     random = np.random.default_rng(0)
     planted = np.array([[0.7, 0.3, 0.0], [0.1, 0.8, 0.1], [0.0, 0.5, 0.5]])
     true = random.integers(3, size=30_000)
     given = np.array([random.choice(3, p=planted[label]) for label in true])
-    np.testing.assert_allclose(estimate_confusions(true, given, 3), planted, atol=0.02)
-    unseen = estimate_confusions(true, given, 4)[3]
-    np.testing.assert_allclose(unseen, np.bincount(given, minlength=4) / 30_000)
+    frequencies = np.bincount(given, minlength=4)
+    found = estimate_confusions(true, given, frequencies)
+    np.testing.assert_allclose(found[:3, :3], planted, atol=0.02)
+    np.testing.assert_allclose(found[3], frequencies / 30_000)
 
 
 def test_the_worst_faces_are_no_evidence_of_others() -> None:
@@ -198,6 +220,9 @@ def test_configurations_that_mean_nothing_are_refused() -> None:
         lambda: AddConfig(),
         lambda: AddConfig(synthetic="a", source="b"),
         lambda: MakeConfig(review=ReviewConfig(), clean="careful"),
+        lambda: MakeConfig(
+            review=ReviewConfig(order="random", others="evidence"), add=[AddConfig(source="dcgan", ratio=1, weight=1)]
+        ),
         lambda: OccludeConfig(occlusions=(), lights=()),
         lambda: OccludeConfig(lights=("lamp",)),
         lambda: ChooseConfig(mixing=[{"ratio": 1, "weight": 1}]),
