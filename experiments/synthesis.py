@@ -46,7 +46,7 @@ class Source:
     @property
     def generation(self) -> Mapping[str, Any]:
         """By which checkpoint, and from which faces it learnt."""
-        told: Mapping[str, Any] = next(iter(self.kept.stores.values())).info["generation"]
+        told: Mapping[str, Any] = next(iter(self.shown.stores.values())).info["generation"]
         return told
 
     @property
