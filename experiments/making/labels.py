@@ -95,15 +95,9 @@ def _with_vote_targets(reviewed: Manifest, looked_at: pa.Array, out: Path) -> Ma
     mass = soft.sum(axis=1)
     told = mass > 0  # NaN, filtered, is not
     rows, soft = rows[told], soft[told] / mass[told, None]
-    old_rows, old = target_matrix(table["target"], len(reviewed.labels))
-    stay = ~np.isin(old_rows, rows)
-    every, targets = np.concatenate([old_rows[stay], rows]), np.concatenate([old[stay], soft])
-    order = np.argsort(every)
     labels = word_codes(table["label"], reviewed.labels)
     labels[rows] = soft.argmax(axis=1)
-    changed = with_columns(
-        table, label=coded(labels, reviewed.labels), target=target_column(len(table), every[order], targets[order])
-    )
+    changed = with_columns(table, label=coded(labels, reviewed.labels), target=_targets_with(table, rows, soft))
     return manifests.derive(
         reviewed,
         changed,
@@ -133,19 +127,24 @@ def _with_evidence(source: Manifest, reviewed: Manifest, looked_at: pa.Array, ou
     rows = np.flatnonzero(train & ~told)
     likelihoods = confusions[:, given[rows]].T
     targets = (likelihoods / likelihoods.sum(axis=1, keepdims=True)).astype(np.float32)
-    old_rows, old = target_matrix(table["target"], size)
-    stay = ~np.isin(old_rows, rows)
-    every, targets = np.concatenate([old_rows[stay], rows]), np.concatenate([old[stay], targets])
-    order = np.argsort(every)
     return manifests.derive(
         reviewed,
-        with_columns(table, target=target_column(len(table), every[order], targets[order])),
+        with_columns(table, target=_targets_with(table, rows, targets)),
         out,
         command="fer experiment",
         configuration={"others": "evidence", "reviewed": int(told.sum()), "confusions": confusions.round(4).tolist()},
         changed=("target",),
         replace=True,
     )
+
+
+def _targets_with(table: pa.Table, rows: NDArray[np.int64], targets: NDArray[np.float32]) -> pa.Array:
+    """The table's targets, those of `rows` replaced by `targets` [M, K]."""
+    old_rows, old = target_matrix(table["target"], targets.shape[1])
+    stay = ~np.isin(old_rows, rows)
+    every, merged = np.concatenate([old_rows[stay], rows]), np.concatenate([old[stay], targets])
+    order = np.argsort(every)
+    return target_column(len(table), every[order], merged[order])
 
 
 def estimate_confusions(
