@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from classifier.dynamics import Dynamics
+from classifier.recipe import completed
 from fer_data.errors import FerError
 from fer_data.files import atomic_file, atomic_folder, read_json, write_json
 
+IDENTITY = ("configuration", "labels", "train_sha256", "val_sha256", "weights_sha256")  # keys of run.json
 _STATE = "state.safetensors"
 
 
@@ -46,8 +48,8 @@ def open_run(run_dir: Path, identity: Mapping[str, Any], *, replace: bool) -> bo
     """
     file = run_dir / "run.json"
     if file.is_file():
-        found = read_json(file)
-        if found == json.loads(json.dumps(identity)):
+        found = _with_new_keys(read_json(file))
+        if found == _with_new_keys(json.loads(json.dumps(identity))):
             return checkpoint_folder(run_dir).is_dir()
         if not replace:
             raise FerError(
@@ -155,6 +157,10 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return load_file(folder / "model.safetensors"), description
     except (SafetensorError, OSError) as error:
         raise FerError(f"{folder / 'model.safetensors'} cannot be read ({error}); train again") from None
+
+
+def _with_new_keys(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {**identity, "configuration": completed(identity.get("configuration", {}))}
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

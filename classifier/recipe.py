@@ -1,8 +1,9 @@
 """How a classifier is trained: every key, its default and its range."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from classifier.augmentation import AugmentationConfig
 from classifier.schedules import Schedule
@@ -31,6 +32,7 @@ class TrainConfig(Configuration):
     focal: float = Field(0.0, ge=0)  # gamma of Lin et al., ICCV 2017; 0 for cross-entropy
     balanced_sampling: bool = False  # draw every class equally often
     logit_adjustment: float = Field(0.0, ge=0)  # tau of Menon et al., ICLR 2021; 1 aims at balanced accuracy
+    lift_rare: bool = False  # after training: classes rarer than the median are lifted, see classifier/lifting.py
     effective_number: float = Field(0.0, ge=0, lt=1)  # beta of Cui et al., CVPR 2019; 0.999 weighs rare classes up
     ema: float = Field(0.99, ge=0, lt=1)  # decay per step of the averaged weights that are kept; 0 for none
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -51,7 +53,7 @@ class TrainConfig(Configuration):
 
     @model_validator(mode="after")
     def _correct_the_prior_once(self) -> "TrainConfig":
-        ways = ("balanced_sampling", "logit_adjustment", "effective_number")
+        ways = ("balanced_sampling", "logit_adjustment", "lift_rare", "effective_number")
         chosen = [name for name in ways if getattr(self, name)]
         if len(chosen) > 1:
             raise ValueError(f"{' and '.join(chosen)} both even out the classes; choose one")
@@ -70,3 +72,11 @@ class TrainConfig(Configuration):
         if self.start_px is not None and self.start_px > self.size_px:
             raise ValueError(f"start_px {self.start_px} is larger than size_px {self.size_px}; pictures only grow")
         return self
+
+
+def completed(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept configuration with the keys that are new since, at their defaults; as it is where it has unknown ones."""
+    try:
+        return TrainConfig.model_validate(dict(configuration)).model_dump(mode="json")
+    except ValidationError:
+        return dict(configuration)

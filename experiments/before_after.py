@@ -178,7 +178,8 @@ def _from_records(parts: Sequence[Part], found: Mapping[Run, Record]) -> dict[st
     }
     groups = np.concatenate([design.test_groups for design in designs])
     numbers = summarise(question, probabilities, pooled_views(designs), labels, groups)
-    kept = ("arm", "seed", "run_sha256", "seconds", "versions", "history", "validation", "metrics", "same_as")
+    kept = ("arm", "seed", "run_sha256", "seconds", "versions", "machine", "history", "validation", "metrics")
+    kept += ("same_as", "lifted_from")
     runs = [
         {**{key: record[key] for key in kept if key in record}, **({"fold": run[0]} if len(parts) > 1 else {})}
         for run, record in found.items()

@@ -38,6 +38,8 @@ def require_arms(config: ExperimentConfig) -> None:
     asked = [("baseline", config.baseline), ("primary", config.primary), ("control", config.control)]
     asked += [("choose.mixing_in", choose.mixing_in)]
     asked += [("choose.control", arm) for arm in choose.control] + [("choose.primary", arm) for arm in choose.primary]
+    judged = () if config.robustness is None or isinstance(config.robustness.arms, str) else config.robustness.arms
+    asked += [("robustness.arms", arm) for arm in judged]
     for key, name in asked:
         if name is not None and name not in names:
             raise FerError(f"{key}: expected one of the arms {', '.join(names)}, found {name!r}")

@@ -97,7 +97,7 @@ class JudgesConfig(Configuration):
         names = [self.training(role).model for role in ROLES]
         if len(set(names)) < len(names):
             raise ValueError(f"expected three different networks, found {', '.join(names)}")
-        if self.measuring.balanced_sampling or self.measuring.logit_adjustment:
+        if self.measuring.balanced_sampling or self.measuring.logit_adjustment or self.measuring.lift_rare:
             raise ValueError("expected a plain measuring judge, found one that evens out the classes")
         return self
 

@@ -9,7 +9,7 @@ from experiments import choice as choices
 from experiments.before_after import open_parts, records_folder
 from experiments.provenance import training_faces
 from experiments.runs import Part
-from experiments.schedule import duration, read_records, runs_of
+from experiments.schedule import duration, plain_twin, read_records, runs_of
 from experiments.settings import ExperimentConfig
 from experiments.timed_training import measure_pace
 from fer_data.progress import SILENT, Reporter
@@ -22,8 +22,8 @@ def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Report
 
     Returns:
         JSON-able: arms (name, role, seeds, train_rows, per_class, origins; undrawn: null, or the labels that the
-        generator of missing faces learns from), leaks, runs, finished, seconds_per_run and seconds (of what is left,
-        one run after the other).
+        generator of missing faces learns from), leaks, runs, lifted (those that are another run's
+        classifier, lifted), finished, seconds_per_run and seconds (of what is left to train, one run after the other).
 
     Raises:
         FerError: what the experiment is refused for.
@@ -36,7 +36,10 @@ def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Report
     parts = open_parts(ahead, root, out, reporter, draws=False)
     runs = [(number, arm.name, seed) for number, part in enumerate(parts) for arm in part.design.config.arms
             for seed in part.design.config.seeds_of(arm)]  # fmt: skip
-    finished = len(read_records(parts, runs_of(parts)))
+    known = runs_of(parts)
+    records = read_records(parts, known)
+    lifted = [run for run in known if plain_twin(parts, run, known) is not None]
+    to_train = len(runs) - len({*records, *lifted})
     seconds = _seconds_per_run(parts[0])
     return {
         "arms": [_outlook(parts[0], arm.name) for arm in parts[0].design.config.arms],
@@ -44,9 +47,10 @@ def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Report
         "choice": "made" if choice.get("complete") else "still to be made" if config.choose else None,
         "leaks": dict(parts[0].design.leaks),
         "runs": len(runs),
-        "finished": finished,
+        "lifted": len(lifted),
+        "finished": len(records),
         "seconds_per_run": round(seconds, 1),
-        "seconds": round(seconds * (len(runs) - finished), 1),
+        "seconds": round(seconds * to_train, 1),
     }
 
 
@@ -67,9 +71,11 @@ def describe_outlook(told: dict[str, Any]) -> list[str]:
     )
     if told["choice"]:
         lines.append(f"the choice on validation faces is {told['choice']}")
+    lifted = f" ({told['lifted']:,} others lifted, not trained)" if told["lifted"] else ""
     lines.append(
-        f"{told['runs']:,} runs, {told['finished']:,} of them finished; about {duration(told['seconds_per_run'])} each "
-        f"on this machine as busy as it is, {duration(told['seconds'])} in all, one after the other"
+        f"{told['runs']:,} runs{lifted}, {told['finished']:,} of them finished; about "
+        f"{duration(told['seconds_per_run'])} each on this machine as busy as it is, "
+        f"{duration(told['seconds'])} in all, one after the other"
     )
     return lines
 

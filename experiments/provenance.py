@@ -7,6 +7,8 @@ from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from experiments.arms import Arm
 from experiments.design import Design
 from experiments.identity import rows_sha256
@@ -77,7 +79,8 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """What kind of machine this is, without its name."""
-    return {"cores": os.cpu_count(), "kind": platform.machine()}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cores": os.cpu_count(), "kind": platform.machine(), **({"gpu": gpu} if gpu else {})}
 
 
 def training_faces(design: Design, arm: str) -> dict[str, Any]:

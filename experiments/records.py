@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from classifier.recipe import TrainConfig
+from classifier.recipe import completed
 from fer_data.errors import FerError
 from fer_data.files import read_json
 
@@ -43,14 +42,14 @@ def kept_record(path: Path, identity: Mapping[str, Any], arm: str, seed: int) ->
         raise FerError(f"{path}: the manifest of arm {arm} changed since seed {seed} was trained; {WAY_OUT}")
     if found.get("judged_rows_sha256") != identity["judged_rows_sha256"]:
         raise FerError(f"{path}: the val or test rows of evaluate_on changed since arm {arm} was judged; {WAY_OUT}")
-    before, now = _whole(found.get("train", {})), _whole(identity["train"])
+    before, now = completed(found.get("train", {})), completed(identity["train"])
     keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     raise FerError(f"{path}: made with another train configuration ({', '.join(keys)}); {WAY_OUT}")
 
 
 def same_identity(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two identities are of one run; a setting that one of them does not know yet has its default there."""
-    return {**one, "train": _whole(one.get("train", {}))} == {**other, "train": _whole(other.get("train", {}))}
+    return {**one, "train": completed(one.get("train", {}))} == {**other, "train": completed(other.get("train", {}))}
 
 
 def pack(probabilities: NDArray[np.float32]) -> dict[str, Any]:
@@ -63,11 +62,3 @@ def unpack(packed: Mapping[str, Any]) -> NDArray[np.float32]:
     """The probabilities [N, K] that `pack` wrote, as float32."""
     values = np.frombuffer(base64.b64decode(packed["base64"]), dtype="<f2")
     return values.reshape(packed["shape"]).astype(np.float32)
-
-
-def _whole(train: Mapping[str, Any]) -> dict[str, Any]:
-    """A training configuration with today's keys, or as it is where it has others."""
-    try:
-        return TrainConfig.model_validate(dict(train)).model_dump(mode="json")
-    except ValidationError:
-        return dict(train)

@@ -7,6 +7,8 @@ from typing import Any
 
 from classifier.checkpoints import checkpoint_folder
 from classifier.data import load_faces
+from classifier.lifting import lift_run
+from classifier.losses import class_prior
 from classifier.metrics import evaluate
 from classifier.prediction import load_classifier
 from classifier.training import train
@@ -73,6 +75,33 @@ def train_run(part: Part, arm: str, seed: int, reporter: Reporter = SILENT, titl
     except FerError as error:
         raise FerError(f"arm {arm}, seed {seed}: {error}") from None
     history = read_json(folder / "history.json")
+    told = {
+        "versions": versions(),
+        "machine": machine(),
+        "seconds": history[-1]["seconds"],
+        "history": [_curve_point(entry) for entry in history],
+    }
+    return _keep_record(part, arm, seed, checkpoint, told)
+
+
+def lift_twin(part: Part, plain: Mapping[str, Any], arm: str) -> dict[str, Any]:
+    """Keep the record of an arm with `lift_rare` whose twin without it was trained: nothing is trained again.
+
+    Args:
+        plain: the twin's record; its classifier lies on this machine.
+    """
+    design, seed = part.design, plain["seed"]
+    config = design.train_configs[arm]
+    faces = load_faces(design.arms[arm], design.train_rows[arm], config.size_px, config.channels)
+    prior = class_prior(faces, likelihood=config.targets == "likelihood")
+    checkpoint = lift_run(part.run_folder(plain["arm"], seed), prior, part.run_folder(arm, seed))
+    told = {key: plain[key] for key in ("versions", "machine", "seconds", "history")}
+    return _keep_record(part, arm, seed, checkpoint, {**told, "lifted_from": plain["arm"]})
+
+
+def _keep_record(part: Part, arm: str, seed: int, checkpoint: Path, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the record of a run that is not judged yet, its validation scores among what is told."""
+    design = part.design
     identity = design.identity(arm, seed)
     record = {
         "kind": "run",
@@ -81,11 +110,8 @@ def train_run(part: Part, arm: str, seed: int, reporter: Reporter = SILENT, titl
         "seed": seed,
         "run_sha256": sha256_json(identity),
         "identity": identity,
-        "manifest_sha256": manifest.sha256,
-        "versions": versions(),
-        "machine": machine(),
-        "seconds": history[-1]["seconds"],
-        "history": [_curve_point(entry) for entry in history],
+        "manifest_sha256": design.arms[arm].sha256,
+        **told,
         "validation": _score_validation(design, checkpoint),
     }
     write_json(part.record_path(arm, seed), record)

@@ -5,13 +5,13 @@ Two processes may work on one experiment at the same time, for instance one for 
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from classifier.checkpoints import checkpoint_folder
 from experiments.records import kept_record, same_identity
-from experiments.runs import Part, is_judged, judge_run, train_run
+from experiments.runs import Part, is_judged, judge_run, lift_twin, train_run
 from fer_data.files import atomic_folder, write_json
 from fer_data.locks import NameInUseError, name_lock
 from fer_data.progress import SILENT, Reporter
@@ -80,11 +80,15 @@ def work_off(
         return sum(parts[number].record_path(arm, seed).is_file() for number, arm, seed in runs)
 
     waiting = [run for run in runs if not is_finished(run)]
+    twins = {run: plain_twin(parts, run, runs) for run in waiting}
     pace = Pace(len(runs), count(), [record["seconds"] for record in records.values()])
     while waiting:
         left = []
         for run in waiting:
-            part = parts[run[0]]
+            part, twin = parts[run[0]], twins[run]
+            if twin is not None and twin not in records:  # it is trained first, here or by another process
+                left.append(run)
+                continue
             try:
                 with name_lock(part.run_folder(*run[1:])):
                     pace.finished = count()
@@ -163,7 +167,8 @@ def _finish(
     if record is not None and (is_judged(record) or not judged):
         return record
     if record is None or not part.has_checkpoint(arm, seed):
-        record = train_run(part, arm, seed, reporter, f"{arm} · seed {seed} ({pace.words()})")
+        title = f"{arm} · seed {seed} ({pace.words()})"
+        record = _lifted_run(parts, run, records) or train_run(part, arm, seed, reporter, title)
     return judge_run(part, record) if judged else record
 
 
@@ -181,6 +186,26 @@ def _same_run(parts: Sequence[Part], run: Run, records: Mapping[Run, Record]) ->
         write_json(part.record_path(arm, seed), copy)
         return copy
     return None
+
+
+def plain_twin(parts: Sequence[Part], run: Run, runs: Iterable[Run]) -> Run | None:
+    """Among `runs`, the one that differs from a run with `lift_rare` in that alone."""
+    number, arm, seed = run
+    design = parts[number].design
+    if not design.train_configs[arm].lift_rare:
+        return None
+    identity = design.identity(arm, seed)
+    plain = {**identity, "train": {**identity["train"], "lift_rare": False}}
+    same = (other for other in runs if other[0] == number and other[2] == seed)
+    return next((other for other in same if same_identity(design.identity(*other[1:]), plain)), None)
+
+
+def _lifted_run(parts: Sequence[Part], run: Run, records: Mapping[Run, Record]) -> Record | None:
+    """The record of a run with `lift_rare` whose plain twin was trained: that one's classifier, lifted."""
+    twin = plain_twin(parts, run, records)
+    if twin is None or not parts[run[0]].has_checkpoint(*twin[1:]):
+        return None
+    return lift_twin(parts[run[0]], records[twin], run[1])
 
 
 def _copy_checkpoint(part: Part, record: Record, run: Run) -> bool:

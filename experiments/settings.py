@@ -22,7 +22,8 @@ class RobustnessConfig(Configuration):
     """Test faces covered and in low light, at five severities (classifier.robustness)."""
 
     conditions: tuple[str, ...] = CONDITIONS
-    arms: Literal["main", "all"] = "main"
+    # Whose runs are judged so; names: these, the baseline, the control and the primary arm.
+    arms: Literal["main", "all"] | tuple[str, ...] = "main"
     seed: int = Field(0, ge=0)
 
 
@@ -52,6 +53,13 @@ class ExperimentConfig(Configuration):
     records: str | None = None  # folder of the runs' records, relative to the project; null: beside the runs
     bootstrap: int = Field(2000, ge=100)  # resamples
     sheets: int = Field(32, ge=0)  # faces in each sheet of the report
+
+    def judges_conditions(self, arm: Arm) -> bool:
+        """Whether an arm's runs are judged on covered and dark faces."""
+        asked = () if self.robustness is None else self.robustness.arms
+        if isinstance(asked, str):
+            return asked == "all" or arm.role == "main"
+        return bool(asked) and arm.name in {*asked, self.baseline, self.control, self.primary}
 
     def seeds_of(self, arm: Arm) -> list[int]:
         """The seeds that an arm is trained with."""

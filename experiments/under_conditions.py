@@ -54,10 +54,10 @@ class Conditions:
 
     def is_missing(self, part: Part, record: Record) -> bool:
         """Whether a run's answers are asked for, not there, and can be given on this machine."""
-        if self.config.robustness is None or self._classifier(part, record) is None:
+        config = part.design.config
+        if not config.judges_conditions(config.arm(record["arm"])) or self._classifier(part, record) is None:
             return False
-        asked = self.config.robustness.arms == "all" or part.design.config.arm(record["arm"]).role == "main"
-        return asked and self._read(part, record["arm"], record["seed"], record["run_sha256"]) is None
+        return self._read(part, record["arm"], record["seed"], record["run_sha256"]) is None
 
     def add(self, part: Part, record: Record) -> None:
         """Judge the changed faces with the classifier of a run."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from experiments.report import marks, wording
 from experiments.report.contents import Results
 from experiments.report.limits import limits
-from experiments.report.parts import Arm, Fold
+from experiments.report.parts import Arm, Fold, Run
 from experiments.report.wording import duration
 from fer_data import pages
 from fer_data.files import sha256_json
@@ -89,12 +89,12 @@ def not_shown(results: Results, *, synthetic: bool) -> Section:
 
 def reproduce(results: Results, stage_seconds: Mapping[str, float] | None) -> Section:
     """Configuration, seeds, hashes, versions and times."""
-    evaluated, machine = results.evaluate_on, results.machine
+    evaluated = results.evaluate_on
     facts: list[tuple[object, object]] = [
         ("judged by", Html(f"{pages.code(evaluated.manifest)} {_hash(evaluated.sha256)}")),
         ("seeds", ", ".join(map(str, results.question.seeds))),
-        ("training time of all runs", duration(sum(run.seconds for run in results.runs))),
-        ("machine", f"{machine['cores']} cores, {machine['kind']}"),
+        ("runs", Html("<br>".join(pages.text(line) for line in trained_where(results.runs)))),
+        ("written on", wording.machine(results.machine)),
         ("versions", ", ".join(f"{name} {version}" for name, version in results.versions.items())),
         ("SHA-256 of all numbers", pages.code(results.numbers_sha256)),
     ]
@@ -119,9 +119,29 @@ def reproduce(results: Results, stage_seconds: Mapping[str, float] | None) -> Se
     return Section("To get the same numbers again", "".join(parts))
 
 
+def trained_where(runs: Sequence[Run]) -> list[str]:
+    """How many runs were trained on which machine and for how long, the most first; classifiers of other runs apart."""
+    places: dict[str, list[float]] = {}
+    trained = [run for run in runs if run.same_as is None and run.lifted_from is None]
+    for run in trained:
+        where = wording.machine(run.machine) if run.machine else "a machine that was not noted"
+        torch = f", torch {run.versions['torch']}" if "torch" in run.versions else ""
+        places.setdefault(f"{where}{torch}", []).append(run.seconds)
+    lines = [
+        f"{wording.counted(len(seconds), 'run')} trained on {where}, {duration(sum(seconds))}"
+        for where, seconds in sorted(places.items(), key=lambda place: -len(place[1]))
+    ]
+    if len(trained) < len(runs):
+        others = wording.counted(len(runs) - len(trained), "run")
+        lines.append(f"{others} not trained: another's classifier, lifted or as it is")
+    return lines
+
+
 def _arm(arm: Arm) -> list[object]:
     changed = {**arm.changes, **(arm.make or {})}
-    changes = ", ".join(f"{key}: {json.dumps(value)}" for key, value in changed.items()) or "nothing"
+    # An empty mapping: all at their defaults.
+    named = [key if value == {} else f"{key}: {json.dumps(value)}" for key, value in changed.items()]
+    changes = ", ".join(named) or "nothing"
     commands = [entry["command"] for entry in reversed(arm.lineage) if "command" in entry]
     manifest = Html(f"{pages.code(arm.manifest)}<br>{_hash(arm.manifest_sha256)}")
     return [arm.title, manifest, changes, " → ".join(dict.fromkeys(commands))]

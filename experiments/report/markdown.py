@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.report import calibration, choice, cross_validation, curves, fairness, generated, robustness, wording
-from experiments.report.appendix import POLICIES, leak_counts
+from experiments.report.appendix import POLICIES, leak_counts, trained_where
 from experiments.report.contents import Results
 from experiments.report.parts import Candidate, Contrast, View
-from experiments.report.wording import METRIC_NAMES, change, duration, level, percent
+from experiments.report.wording import METRIC_NAMES, change, level, percent
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -252,11 +252,11 @@ def _training_faces(results: Results) -> str:
 
 
 def _reproduce(results: Results) -> str:
-    trained = duration(sum(run.seconds for run in results.runs))
     lines = [
         f"judged by `{results.evaluate_on.manifest}`, SHA-256 `{results.evaluate_on.sha256}`",
-        f"seeds {', '.join(map(str, results.question.seeds))}; {wording.counted(len(results.runs), 'run')}, {trained}",
-        f"machine: {results.machine['cores']} cores, {results.machine['kind']}",
+        f"seeds {', '.join(map(str, results.question.seeds))}; {wording.counted(len(results.runs), 'run')}",
+        *trained_where(results.runs),
+        f"written on {wording.machine(results.machine)}",
         f"versions: {', '.join(f'{name} {version}' for name, version in results.versions.items())}",
         f"SHA-256 of all numbers: `{results.numbers_sha256}`",
     ]

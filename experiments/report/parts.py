@@ -119,6 +119,10 @@ class Run(Part):
     seed: int
     run_sha256: str
     seconds: float
+    versions: dict[str, str] = {}  # of what it was trained with
+    machine: dict[str, Any] = {}  # where
+    same_as: str | None = None  # the arm that trained the same classifier
+    lifted_from: str | None = None  # the arm whose classifier it is, lifted
     history: list[dict[str, float | None]]
     metrics: dict[str, dict[str, Any]] = {}  # view → what `classifier.metrics.evaluate` told
 

@@ -59,6 +59,11 @@ def smallest(contrast: Contrast) -> str:
     return percent(contrast.smallest_effect) if contrast.smallest_effect else "–"
 
 
+def machine(told: Mapping[str, Any]) -> str:
+    """What kind of machine: "16 cores, x86_64, NVIDIA H100"."""
+    return ", ".join([f"{told['cores']} cores", told["kind"], *([told["gpu"]] if "gpu" in told else [])])
+
+
 def duration(seconds: float) -> str:
     """Seconds, minutes or hours, whichever reads best."""
     if seconds < 90:

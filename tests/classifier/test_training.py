@@ -151,6 +151,22 @@ def test_a_finished_run_returns_at_once_and_another_is_refused(tmp_path, striped
     assert weights(run_dir) != before
 
 
+def test_a_run_from_before_a_setting_was_there_goes_on(tmp_path, striped_faces, tiny):
+    faces, config = striped_faces(70), tiny.model_copy(update={"steps": 16, "evaluations": 4})
+    train(faces, None, BASIC7, config, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(faces, None, BASIC7, config, tmp_path / "old", Interrupter(at=10))
+    file = tmp_path / "old/run.json"
+    kept = json.loads(file.read_text())
+    del kept["configuration"]["lift_rare"]
+    file.write_text(json.dumps(kept))
+    with pytest.raises(FerError, match=r"another configuration \(lift_rare: False there, True here\)"):
+        train(faces, None, BASIC7, config.model_copy(update={"lift_rare": True}), tmp_path / "old")
+    counter = Interrupter()
+    train(faces, None, BASIC7, config, tmp_path / "old", counter)
+    assert counter.done == 16 and weights(tmp_path / "old") == weights(tmp_path / "whole")
+
+
 def test_a_folder_with_other_things_and_a_damaged_state_are_refused(tmp_path, striped_faces, tiny):
     (tmp_path / "holiday.txt").write_text("do not touch")
     with pytest.raises(FerError, match="expected a training run or an empty folder"):

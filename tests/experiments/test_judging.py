@@ -10,12 +10,14 @@ import pytest
 from classifier.metrics import confusion
 from classifier.robustness import unpack_predictions
 from experiments.before_after import run_experiment
+from experiments.design import prepare
 from experiments.judging import NO_ATTRIBUTES
 from experiments.records import unpack
 from experiments.settings import ExperimentConfig
 from experiments.statistics import balanced_accuracy
 from experiments.views import build_views
 from fer_data import manifest as manifests
+from fer_data.errors import FerError
 
 CONDITIONS = ("mask", "low")
 TRAIN = {"model": "thin_resnet10", "size_px": 16, "steps": 8, "batch_size": 32, "evaluations": 2, "threads": 1,
@@ -104,6 +106,25 @@ def test_covered_and_dark_faces_are_not_judged_twice_nor_without_a_classifier(fi
         path.unlink()
     told = json.loads(run_experiment(config(records=str(tmp_path / "records")), root, root / "runs/z").read_text())
     assert told["robustness"] is None and told["numbers_sha256"] == results["numbers_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("main", ["baseline", "adjusted", "cleaned", "more"]),
+        ("all", ["baseline", "adjusted", "cleaned", "more", "some"]),
+        (["more"], ["baseline", "adjusted", "cleaned", "more"]),
+        (["cleaned"], ["baseline", "adjusted", "cleaned"]),
+    ],
+)
+def test_named_arms_are_judged_on_covered_faces_and_those_of_the_question(project: Path, asked, expected) -> None:
+    arms = [*config().model_dump()["arms"], {"name": "more", "manifest": "manifests/clean"}]
+    given = config(arms=arms, robustness={"conditions": CONDITIONS, "arms": asked})
+    judged = {arm.name for arm in given.arms if given.judges_conditions(arm)}
+    assert judged == set(expected)
+    assert not any(config(robustness=None).judges_conditions(arm) for arm in given.arms)
+    with pytest.raises(FerError, match=r"robustness\.arms: expected one of the arms .*, found 'nobody'"):
+        prepare(config(robustness={"arms": ["nobody"]}), project)
 
 
 def test_control_and_curves_have_contrasts_of_their_own(finished) -> None:

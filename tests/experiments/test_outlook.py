@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from experiments.before_after import run_experiment
 from experiments.outlook import describe_outlook, look_ahead
 from experiments.settings import ExperimentConfig, FoldsConfig
@@ -43,6 +45,20 @@ def test_arms_runs_and_missing_faces_are_told_and_nothing_is_trained(project: Pa
     assert f"by a generator of {labels}" in lines
     assert "2 test faces have twins in train or val (2 the very picture); policy score_apart" in lines
     assert "11 runs, 0 of them finished" in lines
+
+
+def test_lifted_runs_cost_nothing(project: Path) -> None:
+    lifted = {"name": "lifted", "train": {"lift_rare": True}}
+    alone = {
+        "name": "alone",
+        "manifest": "manifests/clean",
+        "train": {"lift_rare": True},
+    }  # without a twin it is trained
+    arms = [*config().arms[:1], lifted, alone]
+    told = look_ahead(config(arms=arms, primary="alone"), project, project / "runs/x")
+    assert (told["runs"], told["lifted"], told["finished"]) == (9, 3, 0)
+    assert told["seconds"] == pytest.approx(6 * told["seconds_per_run"], abs=1)
+    assert "9 runs (3 others lifted, not trained), 0 of them finished" in "\n".join(describe_outlook(told))
 
 
 def test_finished_runs_and_choices_are_counted(project: Path) -> None:

@@ -95,3 +95,23 @@ def test_a_setting_that_is_new_has_its_default_in_older_records() -> None:
     assert not same_identity(old, {**old, "train": {**train, "mixup": 0.2}})
     assert not same_identity(old, {**old, "train_rows_sha256": "c"})
     assert not same_identity(old, {**old, "train": {**train, "unknown_to_us": 1}})
+
+
+def test_an_arm_that_lifts_rare_classes_is_not_trained_where_its_twin_was(project: Path) -> None:
+    lifting = {"name": "lifted", "train": {"lift_rare": True}}
+    values = config().model_dump()
+    told = run_experiment(config(arms=[lifting, *values["arms"]]), project, project / "runs/x")  # lifted comes first
+    record, plain = (
+        json.loads((project / f"runs/x/records/{arm}-seed2.json").read_text()) for arm in ("lifted", "baseline")
+    )
+    assert record["lifted_from"] == "baseline" and record["history"] == plain["history"]
+    assert record["probabilities"] != plain["probabilities"] and record["validation"] != plain["validation"]
+    runs = {(run["arm"], run["seed"]): run for run in json.loads(told.read_text())["runs"]}
+    assert runs["lifted", 1]["lifted_from"] == "baseline" and "lifted_from" not in runs["cleaned", 1]
+
+    # Where there is no twin it is trained, with the same result.
+    alone = [{**lifting, "name": "baseline"}, values["arms"][1]]
+    run_experiment(config(arms=alone, seeds=[2]), project, project / "runs/y")
+    again = json.loads((project / "runs/y/records/baseline-seed2.json").read_text())
+    assert "lifted_from" not in again
+    assert again["probabilities"] == record["probabilities"] and again["validation"] == record["validation"]

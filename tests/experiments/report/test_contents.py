@@ -2,6 +2,7 @@
 
 import pytest
 
+from experiments.report.appendix import trained_where
 from experiments.report.contents import Results
 
 
@@ -48,3 +49,18 @@ def test_a_contrast_is_found_or_none(full_results) -> None:
 def test_unknown_keys_are_kept(make_results) -> None:
     results = Results.model_validate(make_results() | {"something_new": [1]})
     assert results.model_dump()["something_new"] == [1]
+
+
+def test_runs_are_counted_where_they_were_trained_and_copies_apart(full_results) -> None:
+    runs = Results.model_validate(full_results).runs
+    assert trained_where(runs) == [
+        f"{len(runs)} runs trained on a machine that was not noted, {100 * len(runs) / 60:.0f} min"
+    ]
+    big = {"machine": {"cores": 16, "kind": "x86_64", "gpu": "H100"}, "versions": {"torch": "2.11"}}
+    told = [run.model_copy(update=big) for run in runs[:3]]
+    told += [runs[3].model_copy(update={"lifted_from": "baseline"}), runs[4].model_copy(update={"same_as": "baseline"})]
+    assert trained_where([*told, runs[5]]) == [
+        "3 runs trained on 16 cores, x86_64, H100, torch 2.11, 5 min",
+        "1 run trained on a machine that was not noted, 2 min",
+        "2 runs not trained: another's classifier, lifted or as it is",
+    ]

@@ -1,7 +1,9 @@
 """The page for a repository tells the same figures, from report.json alone."""
 
+import importlib
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from experiments.report import write_report
 from experiments.report.contents import Results
 from experiments.report.markdown import markdown, table
 from experiments.report.wording import change
+
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,16 @@ def test_every_table_is_whole(report: Path) -> None:
 
 def test_a_bar_in_a_cell_is_escaped() -> None:
     assert table(["a", "b"], [["x|y", 1]]).splitlines()[2] == "| x\\|y | 1 |"
+
+
+def test_differences_are_printed_for_every_view(full_results, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    program = importlib.import_module("difference_tables")
+    (tmp_path / "report.json").write_text(json.dumps(full_results))
+    monkeypatch.setattr(sys, "argv", ["difference_tables.py", str(tmp_path / "report.json")])
+    program.main()
+    printed = capsys.readouterr().out
+    results = Results.model_validate(full_results)
+    assert printed.startswith(f"## {results.titles[results.question.primary]}\n")
+    row = next(line for line in printed.splitlines() if line.startswith("| balanced accuracy |"))
+    assert row.split(" | ")[1] == change(results.primary) and row.count("[") == len(results.sorted_views)
