@@ -25,4 +25,5 @@ if __name__ == "__main__":
     config = TrainConfig.model_validate_json(Path(sys.argv[3]).read_text())
     train(faces(stored, "train"), faces(stored, "val"), BASIC7, config, Path(sys.argv[2]))
     state = PartialState()
-    print(f"{state.process_index}/{state.num_processes}")
+    # One write a line: `print` writes the newline by itself, and the other process may come between.
+    sys.stdout.write(f"{state.process_index}/{state.num_processes}\n")
