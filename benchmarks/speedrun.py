@@ -87,6 +87,7 @@ def line(name: str, done: TimedRun, told: dict[str, Any], minutes: float) -> dic
             reached=bool(inside and official["accuracy"] >= target) if target else None,
             **told,
             model=done.config.model,
+            mixed_precision=done.config.mixed_precision,
             val_accuracy=round(done.chosen["val"]["accuracy"], 4),
             train_faces=done.train_faces,
             val_faces=done.val_faces,

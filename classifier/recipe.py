@@ -9,6 +9,7 @@ from classifier.augmentation import AugmentationConfig
 from classifier.schedules import Schedule
 from classifier.trackers import Tracker
 from fer_data.configuration import Configuration
+from learning.precision import Precision
 
 
 class TrainConfig(Configuration):
@@ -46,7 +47,7 @@ class TrainConfig(Configuration):
     patience: int | None = Field(None, ge=1)  # evaluations without a better score before the run stops; none: never
     choose_by: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"  # on validation faces
     allow_empty_classes: bool = False  # train although a label has no face
-    mixed_precision: Literal["no", "bf16"] = "no"
+    mixed_precision: Precision = "no"  # auto: bf16 where the machine computes in it
     threads: int = Field(0, ge=0)  # CPU threads; 0 for torch's own choice
     trackers: tuple[Tracker, ...] | None = None  # none given: TensorBoard where it is installed; []: none
     seed: int = Field(0, ge=0)

@@ -1,1 +1,1 @@
-"""Synthesise faces: train a generator, fulfil a plan, screen what came out. Imports fer_data and no other room."""
+"""Synthesise faces: train a generator, fulfil a plan, screen what came out. Imports fer_data and learning alone."""

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from fer_data.configuration import Configuration
 from generators.condition import Vocabulary
+from learning.precision import GPUPrecision
 
 
 class GeneratorConfig(Configuration):
@@ -25,8 +26,8 @@ class GeneratorConfig(Configuration):
     steps: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
     # Precision of the layers: bf16 is about 1.5 times faster where the processor computes in it (AVX-512 BF16, AMX,
-    # GPUs since Ampere) and slower elsewhere; fp16 needs a GPU.
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    # GPUs since Ampere) and far slower elsewhere; `auto` tells the two apart; fp16 needs a GPU.
+    mixed_precision: GPUPrecision = "no"
     threads: int = Field(0, ge=0)  # of the CPU; 0 is PyTorch's choice
     batch_size: int = Field(64, ge=2)  # of a step, shared by all processes
     learning_rate: float = Field(1e-3, gt=0)
@@ -39,11 +40,6 @@ class GeneratorConfig(Configuration):
     keep_every: int = Field(250, ge=1)  # steps between the states that a killed run resumes from
     sheet_every: int = Field(1000, ge=1)  # steps between sample sheets
     snapshots: tuple[float, ...] = ()  # shares of the budget, between 0 and 1, after which a checkpoint is kept
-
-    @field_validator("mixed_precision", mode="before")
-    @classmethod
-    def _yaml_no(cls, value: object) -> object:
-        return "no" if value is False else value  # a bare `no` is false in YAML
 
     @model_validator(mode="after")
     def _keys_agree(self) -> "GeneratorConfig":

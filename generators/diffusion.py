@@ -20,7 +20,6 @@ from generators.condition import ConditionEmbedding, Vocabulary, drop_conditions
 from generators.contract import GeneratorConfig, require_fit
 from generators.devices import Devices, drawing_device
 from generators.diffusion_sampling import TIMES, Diffusion, DiffusionSampling
-from generators.muon import Muon
 from generators.pixels import fold, unfold
 from generators.weights import (
     average_into,
@@ -31,6 +30,7 @@ from generators.weights import (
     restore_network,
     restore_optimiser,
 )
+from learning.muon import Muon
 
 
 class DiffusionConfig(GeneratorConfig):

@@ -10,11 +10,12 @@ import pytest
 from forbidden_files import forbidden
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("fer_data", "classifier", "generators", "curation_app", "experiments")
+ROOMS = ("fer_data", "learning", "classifier", "generators", "curation_app", "experiments")
 ALLOWED = {
     "fer_data": {"fer_data"},
-    "classifier": {"classifier", "fer_data"},
-    "generators": {"generators", "fer_data"},
+    "learning": {"learning"},
+    "classifier": {"classifier", "learning", "fer_data"},
+    "generators": {"generators", "learning", "fer_data"},
     "curation_app": {"curation_app", "fer_data"},
     "experiments": set(ROOMS),
 }

@@ -7,7 +7,7 @@ from fer_data.configuration import build
 
 # What all have in common. Epochs are chosen on validation faces, so that nothing but the time decides how long.
 _COMMON: dict[str, Any] = {"optimizer": "adamw", "batch_size": 64, "evaluations": 10, "dynamics": 0, "trackers": []}
-_CONVOLUTIONS: dict[str, Any] = {"mixed_precision": "bf16"}  # up to twice as many epochs where the processor has it
+_CONVOLUTIONS: dict[str, Any] = {"mixed_precision": "auto"}  # up to twice as many epochs where the processor has it
 
 # Networks without batch normalisation want smaller steps and more faces in each.
 _PLAIN: dict[str, Any] = {"learning_rate": 0.001, "batch_size": 128}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from generators.muon import Muon, orthogonal
+from learning.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(8, 30), (30, 8), (12, 12)])
@@ -74,3 +74,23 @@ def test_parameters_without_gradient_stay():
     loss = Muon([kernel], lr=0.1).step(lambda: 3.0)
     assert loss == 3.0
     assert torch.equal(kernel, torch.ones(4, 4))
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("gradient_layout", [torch.channels_last, torch.contiguous_format])
+def test_a_kernel_moves_as_pytorchs_matrix_does_whatever_the_layouts(layout, gradient_layout):
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(8, 4, 3, 3, generator=generator)
+    kernel = nn.Parameter(start.clone(memory_format=layout))
+    matrix = nn.Parameter(start.flatten(1).clone())
+    ours = Muon([kernel], 0.02, weight_decay=0.1)
+    theirs = torch.optim.Muon([matrix], 0.02, 0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        gradient = torch.randn(8, 4, 3, 3, generator=generator)
+        kernel.grad, matrix.grad = gradient.clone(memory_format=gradient_layout), gradient.flatten(1)
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close(kernel.detach().flatten(1), matrix.detach(), rtol=0.02, atol=2e-3)  # theirs: bf16
+    assert not torch.allclose(kernel.detach(), start, atol=1e-2)
+    ours.zero_grad()
+    assert kernel.grad is None
