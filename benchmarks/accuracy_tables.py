@@ -99,6 +99,7 @@ _SPEEDRUN: tuple[Column, ...] = (
     *_SCORES,
     ("target (official)", _target),
     ("model", lambda line: line["model"]),
+    ("precision", lambda line: "float32" if line["mixed_precision"] == "no" else line["mixed_precision"]),
     ("parameters", lambda line: f"{line['parameters']:,}"),
     ("epochs", _epochs),
     ("seconds", lambda line: f"{line['seconds']:.0f}"),

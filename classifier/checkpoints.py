@@ -96,7 +96,7 @@ def load_state(
         None where the run has not saved yet.
 
     Raises:
-        FerError: the file is damaged.
+        FerError: the file is damaged, or another optimiser's.
     """
     file = run_dir / _STATE
     if not file.is_file():
@@ -106,17 +106,19 @@ def load_state(
             progress = json.loads(stored.metadata()["progress"])
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise FerError(f"{file}: expected the state of a run, found a damaged file ({error}); add --replace") from None
+        raise FerError(
+            f"{file}: expected the state of a run, found a damaged file ({error}); delete it to begin anew"
+        ) from None
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, rest = key.partition("/")
         parts.setdefault(name, {})[rest] = value
     for number, optimiser in enumerate(optimisers):
-        _restore(optimiser, parts.pop(f"optimiser {number}", {}))
+        _restore(optimiser, parts.pop(f"optimiser {number}", {}), file)
     return parts, progress
 
 
-def _restore(optimiser: Optimizer, moments: Mapping[str, Tensor]) -> None:
+def _restore(optimiser: Optimizer, moments: Mapping[str, Tensor], file: Path) -> None:
     """Give an optimiser its state, index of the parameter / name → tensor, in the memory order it had."""
     state: dict[int, dict[str, Tensor]] = {}
     parameters = [value for group in optimiser.param_groups for value in group["params"]]
@@ -125,6 +127,11 @@ def _restore(optimiser: Optimizer, moments: Mapping[str, Tensor]) -> None:
         parameter = parameters[int(index)]
         if value.shape == parameter.shape:  # fused kernels read a moment in its parameter's memory order
             value = torch.empty_like(parameter).copy_(value)
+        elif value.numel() > 1:
+            raise FerError(
+                f"{file}: expected the state of {type(optimiser).__name__}, found {name} of shape {list(value.shape)} "
+                f"for a parameter of shape {list(parameter.shape)}; another version wrote it; delete it to begin anew"
+            )
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 

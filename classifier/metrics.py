@@ -110,7 +110,7 @@ def agreement(matrix: Integers, labels: Sequence[str]) -> dict[str, dict[str, fl
     return found
 
 
-def precision_recall_f1(matrix: Integers) -> tuple[Floats, Floats, Floats]:
+def precision_recall_f1(matrix: Integers | Floats) -> tuple[Floats, Floats, Floats]:
     """Per class, float64 [K] each, from a confusion matrix; NaN where nothing was to be found or was found.
 
     F1 is 2 TP / (2 TP + FP + FN), and so 0, not NaN, where a class was only missed or only wrongly seen.

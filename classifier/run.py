@@ -15,7 +15,7 @@ from classifier.batches import Batches
 from classifier.checkpoints import load_state, save_state
 from classifier.data import Faces, step_seed
 from classifier.dynamics import Dynamics
-from classifier.lifting import lifted
+from classifier.lifting import lifted, rare_lift
 from classifier.losses import class_prior, mean_loss
 from classifier.metrics import evaluate
 from classifier.models import FaceClassifier, build_model, require_any_size
@@ -65,8 +65,9 @@ class Run:
         self.optimisers = build_optimisers(self.plain, config)
         self.dynamics = Dynamics(train.classes, config.dynamics, device) if config.dynamics else None
         self._likelihood = config.targets == "likelihood"
-        self._prior = class_prior(train, likelihood=self._likelihood)
-        self.offsets = (config.logit_adjustment * self._prior.log()).to(device)
+        prior = class_prior(train, likelihood=self._likelihood)
+        self.offsets = (config.logit_adjustment * prior.log()).to(device)
+        self._lift = rare_lift(train, likelihood=self._likelihood) if config.lift_rare else None
         self._unread: list[Tensor] = []  # losses since they were last looked at
         self._losses: list[float] = []  # losses since the last evaluation
 
@@ -132,8 +133,8 @@ class Run:
         by = self.config.choose_by if self.best is not None else "last step"
         entry = self._best_entry() if self.best is not None else self.history[-1]
         state = self.best if self.best is not None else self.kept.state_dict()
-        if self.config.lift_rare:
-            state = lifted(state, self._prior)
+        if self._lift is not None:
+            state = lifted(state, self._lift)
         return state, {"chosen_by": by, "chosen": entry, "steps": self.steps, "stopped_at": self.step}
 
     def resume(self) -> None:

@@ -65,6 +65,14 @@ class SearchConfig(Configuration):
     seed: int = Field(0, ge=0)  # of the proposals; every trial trains with the seed of `train`
 
     @model_validator(mode="after")
+    def _scores_what_it_hands_over(self) -> "SearchConfig":
+        if self.train.lift_rare or "lift_rare" in self.space:
+            raise ValueError(
+                "lift_rare changes a classifier after it was scored; search without, and set it afterwards"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_budget(self) -> "SearchConfig":
         if self.trials is None and self.minutes is None:
             raise ValueError("expected a budget, found neither trials nor minutes")

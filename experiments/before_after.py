@@ -23,7 +23,7 @@ from experiments.provenance import describe
 from experiments.records import unpack
 from experiments.results import summarise
 from experiments.runs import Part, with_metrics
-from experiments.schedule import Record, Run, runs_of, work_off
+from experiments.schedule import Record, Run, plain_twin, runs_of, work_off
 from experiments.settings import ExperimentConfig
 from experiments.sheets import Sheet, dropped, generated, relabelled
 from experiments.under_conditions import Conditions
@@ -162,8 +162,14 @@ def _choose(config: ExperimentConfig, root: Path, out: Path, reporter: Reporter)
 
 
 def _validated(parts: Sequence[Part], names: set[str], reporter: Reporter) -> dict[tuple[str, int], Record]:
-    """Runs of some arms, trained and scored on validation faces; no test face is judged."""
-    runs = [run for run in runs_of(parts) if run[1] in names]
+    """Runs of some arms, trained and scored on validation faces; no test face is judged.
+
+    An arm that lifts rare classes is made of its plain twin: that one is trained with them, to be chosen or not.
+    """
+    every = runs_of(parts)
+    asked = [run for run in every if run[1] in names]
+    twins = {plain_twin(parts, run, every) for run in asked}
+    runs = [run for run in every if run in asked or run in twins]
     found = work_off(parts, runs, reporter, judged=False)
     return {(arm, seed): record for (_, arm, seed), record in found.items()}
 

@@ -61,7 +61,7 @@ def require_arms(config: ExperimentConfig) -> None:
 
 
 def train_config(config: ExperimentConfig, arm: Arm) -> TrainConfig:
-    """How an arm is trained; refuses a budget of its own, and a training without a number of steps."""
+    """How an arm is trained; refuses a budget of its own, no number of steps, and a precision that is left open."""
     own = sorted(set(arm.train) & set(EQUAL))
     if own:
         raise FerError(
@@ -72,7 +72,12 @@ def train_config(config: ExperimentConfig, arm: Arm) -> TrainConfig:
             "train: expected `steps`, the optimiser steps that every arm gets, and no `seed` (`seeds` lists them), "
             f"found {config.train}"
         )
-    trained = build(TrainConfig, {**config.train, **arm.train}, f"arm {arm.name}, train")
+    asked = {**config.train, **arm.train}
+    if asked.get("mixed_precision") == "auto":
+        raise FerError(
+            f"arm {arm.name}: mixed_precision auto would be another training on another machine; expected no or bf16"
+        )
+    trained = build(TrainConfig, asked, f"arm {arm.name}, train")
     review = None if arm.make is None else arm.make.review
     if (review is not None and review.others == "evidence") != (trained.targets == "likelihood"):
         raise FerError(

@@ -1,6 +1,6 @@
 """What an experiment compares, and every check that costs no training: all of them are made before the first step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,21 +81,7 @@ class Design:
     @cached_property
     def question(self) -> Question:
         """What is compared, in the words of `experiments.results`."""
-        config = self.config
-        if config.primary is None:
-            raise FerError("primary: expected an arm, found none; name one, or have `choose` find it")
-        return Question(
-            arms=[arm.name for arm in config.arms if arm.role == "main"],
-            baseline=config.baseline,
-            primary=config.primary,
-            labels=config.primary_labels or self.views[-1].labels,
-            metric=config.primary_metric,
-            seeds=config.seeds,
-            resamples=config.bootstrap,
-            control=config.control,
-            curve_arms=[arm.name for arm in config.arms if arm.role == "curve"],
-            curve_seeds=config.curve_seeds or config.seeds[:2],
-        )
+        return question_of(self.config, self.views)
 
     @cached_property
     def _judged_sha256(self) -> str:
@@ -113,6 +99,28 @@ class Design:
             "judged_rows_sha256": self._judged_sha256,
             "train": train.model_dump(mode="json", exclude={"trackers"}),
         }
+
+
+def question_of(config: ExperimentConfig, views: Sequence[View]) -> Question:
+    """What a configuration compares, judged in these views.
+
+    Raises:
+        FerError: it names no primary arm.
+    """
+    if config.primary is None:
+        raise FerError("primary: expected an arm, found none; name one, or have `choose` find it")
+    return Question(
+        arms=[arm.name for arm in config.arms if arm.role == "main"],
+        baseline=config.baseline,
+        primary=config.primary,
+        labels=config.primary_labels or views[-1].labels,
+        metric=config.primary_metric,
+        seeds=config.seeds,
+        resamples=config.bootstrap,
+        control=config.control,
+        curve_arms=[arm.name for arm in config.arms if arm.role == "curve"],
+        curve_seeds=config.curve_seeds or config.seeds[:2],
+    )
 
 
 def prepare(

@@ -97,8 +97,10 @@ class JudgesConfig(Configuration):
         names = [self.training(role).model for role in ROLES]
         if len(set(names)) < len(names):
             raise ValueError(f"expected three different networks, found {', '.join(names)}")
-        if self.measuring.balanced_sampling or self.measuring.logit_adjustment or self.measuring.lift_rare:
+        if self.measuring.balanced_sampling or self.measuring.logit_adjustment:
             raise ValueError("expected a plain measuring judge, found one that evens out the classes")
+        if any(self.training(role).lift_rare for role in ROLES):
+            raise ValueError("lift_rare changes a judge after its agreement was measured; leave it out")
         return self
 
     def training(self, role: str) -> TrainConfig:

@@ -1,6 +1,6 @@
 """What an experiment would do and how long it would take, told before anything is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from experiments import choice as choices
 from experiments.before_after import open_parts, records_folder
 from experiments.provenance import training_faces
 from experiments.runs import Part
-from experiments.schedule import duration, plain_twin, read_records, runs_of
+from experiments.schedule import Record, Run, duration, plain_twin, read_records, runs_of
 from experiments.settings import ExperimentConfig
 from experiments.timed_training import measure_pace
 from fer_data.progress import SILENT, Reporter
@@ -38,7 +38,7 @@ def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Report
             for seed in part.design.config.seeds_of(arm)]  # fmt: skip
     known = runs_of(parts)
     records = read_records(parts, known)
-    lifted = [run for run in known if plain_twin(parts, run, known) is not None]
+    lifted = [run for run in known if _is_lifted(parts, run, plain_twin(parts, run, known), records)]
     to_train = len(runs) - len({*records, *lifted})
     seconds = _seconds_per_run(parts[0])
     return {
@@ -71,13 +71,22 @@ def describe_outlook(told: dict[str, Any]) -> list[str]:
     )
     if told["choice"]:
         lines.append(f"the choice on validation faces is {told['choice']}")
-    lifted = f" ({told['lifted']:,} others lifted, not trained)" if told["lifted"] else ""
+    lifted = f", {told['lifted']:,} of them another's classifier, lifted" if told["lifted"] else ""
     lines.append(
-        f"{told['runs']:,} runs{lifted}, {told['finished']:,} of them finished; about "
+        f"{told['runs']:,} runs{lifted}, {told['finished']:,} finished; about "
         f"{duration(told['seconds_per_run'])} each on this machine as busy as it is, "
         f"{duration(told['seconds'])} in all, one after the other"
     )
     return lines
+
+
+def _is_lifted(parts: Sequence[Part], run: Run, twin: Run | None, records: Mapping[Run, Record]) -> bool:
+    """Whether a run is made of its plain twin; not where that one was trained and its classifier lies elsewhere."""
+    if twin is None:
+        return False
+    if run in records:
+        return "lifted_from" in records[run]
+    return twin not in records or parts[twin[0]].has_checkpoint(*twin[1:])
 
 
 def _outlook(part: Part, name: str) -> dict[str, Any]:

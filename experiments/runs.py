@@ -7,8 +7,7 @@ from typing import Any
 
 from classifier.checkpoints import checkpoint_folder
 from classifier.data import load_faces
-from classifier.lifting import lift_run
-from classifier.losses import class_prior
+from classifier.lifting import lift_run, rare_lift
 from classifier.metrics import evaluate
 from classifier.prediction import load_classifier
 from classifier.training import train
@@ -70,7 +69,7 @@ def train_run(part: Part, arm: str, seed: int, reporter: Reporter = SILENT, titl
             folder,
             reporter,
             title=title or f"{arm} · seed {seed}",
-            trained_on={"manifest": relative(manifest.path, design.root), "sha256": manifest.sha256},
+            trained_on=_trained_on(design, arm),
         )
     except FerError as error:
         raise FerError(f"arm {arm}, seed {seed}: {error}") from None
@@ -93,10 +92,16 @@ def lift_twin(part: Part, plain: Mapping[str, Any], arm: str) -> dict[str, Any]:
     design, seed = part.design, plain["seed"]
     config = design.train_configs[arm]
     faces = load_faces(design.arms[arm], design.train_rows[arm], config.size_px, config.channels)
-    prior = class_prior(faces, likelihood=config.targets == "likelihood")
-    checkpoint = lift_run(part.run_folder(plain["arm"], seed), prior, part.run_folder(arm, seed))
+    lift = rare_lift(faces, likelihood=config.targets == "likelihood")
+    plain_folder, folder = part.run_folder(plain["arm"], seed), part.run_folder(arm, seed)
+    checkpoint = lift_run(plain_folder, lift, folder, _trained_on(design, arm))
     told = {key: plain[key] for key in ("versions", "machine", "seconds", "history")}
     return _keep_record(part, arm, seed, checkpoint, {**told, "lifted_from": plain["arm"]})
+
+
+def _trained_on(design: Design, arm: str) -> dict[str, str]:
+    manifest = design.arms[arm]
+    return {"manifest": relative(manifest.path, design.root), "sha256": manifest.sha256}
 
 
 def _keep_record(part: Part, arm: str, seed: int, checkpoint: Path, told: Mapping[str, Any]) -> dict[str, Any]:

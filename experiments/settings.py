@@ -1,6 +1,6 @@
 """The configuration of an experiment."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ class RobustnessConfig(Configuration):
 
     conditions: tuple[str, ...] = CONDITIONS
     # Whose runs are judged so; names: these, the baseline, the control and the primary arm.
-    arms: Literal["main", "all"] | tuple[str, ...] = "main"
+    arms: Literal["main", "all"] | Annotated[tuple[str, ...], Field(min_length=1)] = "main"
     seed: int = Field(0, ge=0)
 
 

@@ -113,6 +113,8 @@ def audit(
     from fer_data import audit_page, label_audit
     from fer_data.configuration import resolve
 
+    if predictions is not None and predict_settings:
+        raise typer.BadParameter("expected --predictions or how to make them, found both", param_hint="--predict")
     configuration = resolve(label_audit.AuditConfig, config, settings or (), use_votes=use_votes or None)
     manifest = _manifest_of(dataset)
     out = out or _root(manifest) / f"audit/{manifest.stem}.parquet"

@@ -1,8 +1,8 @@
 """Muon for convolutions: momentum whose matrices are made orthogonal, so that no direction starves.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with the step size that Liu et al.,
-"Muon is Scalable for LLM Training" (2025), section 2.2, match to Adam's. `torch.optim.Muon` takes matrices only; the
-UNets here are convolutions, whose kernels are matrices of [outputs, inputs * height * width].
+"Muon is Scalable for LLM Training" (2025), section 2.2, match to Adam's. `torch.optim.Muon` takes matrices only, and
+computes in bfloat16; the kernel of a convolution is a matrix of [outputs, inputs * height * width] here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +45,8 @@ class Muon(torch.optim.Optimizer):
 
     def _move(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         for parameter in parameters:
-            self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+            if "momentum" not in self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
         means = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_mul_(means, group["momentum"])
         torch._foreach_add_(means, gradients)

@@ -141,6 +141,8 @@ def test_the_audits_benchmark_is_an_experiment(fer, drawn):
 def test_wrong_usage_is_exit_2(fer):
     assert fer("no-such-verb")[0] == 2
     assert fer("import", "procedural", "--count", "many")[0] == 2
+    code, _, error = fer("audit", "manifests/x", "--predictions", "p.parquet", "--predict", "repeats=1")
+    assert code == 2 and "expected --predictions or how to make them" in error
 
 
 def test_datasets_tell_licence_and_defects(fer):

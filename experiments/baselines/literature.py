@@ -24,7 +24,10 @@ class Reported:
         return f"{low:g}" if low == high else f"{low:g}–{high:g}"
 
 
-_SVM = (Reported((62, 68), _REVIEWS),)
+_SVM = (
+    Reported((62, 68), _REVIEWS),
+    Reported((67.48, 67.48), "Ionescu, Popescu & Grozea, ICML 2013 workshop: local SVMs on words of dense SIFT"),
+)
 
 REPORTED: dict[str, tuple[Reported, ...]] = {
     "svm_hog": _SVM,

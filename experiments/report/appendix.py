@@ -25,10 +25,11 @@ LEAKS = {
     "val_faces_with_twins_in_train": "val faces whose very picture is in train",
     "test_faces_identical_to_train_or_val": "test faces whose very picture is in train or val: left out of the test "
     "split without copies",
-    "test_faces_related_to_train_or_val": "test faces related to train or val (same picture, same person, near "
-    "duplicate): left out of the test split without twins",
+    "test_faces_related_to_train_or_val": "test faces related to train or val (the same picture, a near "
+    "duplicate, or the same person where the dataset names persons): left out of the test split without twins",
     "val_faces_related_to_train": "val faces related to train: none of them chooses weights",
-    "faces_in_groups_that_cross_splits": "faces whose group (same picture, same person) lies in several splits",
+    "faces_in_groups_that_cross_splits": "faces whose group (the same picture, or the same person where the dataset "
+    "names persons) lies in several splits",
 }
 _SHORT = 12  # digits of a hash that are shown; all 64 are in report.json
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from classifier.metrics import precision_recall_f1
 from experiments.report import marks, wording
 from experiments.report.contents import Results
 from experiments.report.marks import Axis
@@ -18,8 +19,9 @@ def classes(results: Results) -> Section:
         pages.figure(
             recalls_table(results, first),
             "Recall in per cent, the mean over seeds, with Wilson's 95 % interval for the test faces; differences in "
-            "points, with paired intervals over faces and seeds, not corrected for looking at several classes. Last "
-            "column: the smallest true change that this design finds with 80 % power.",
+            "points, with paired intervals over faces and seeds, not corrected for looking at several classes. "
+            "Smallest effect: the smallest true change that this design finds with 80 % power. Precision and F1, "
+            "before and after: of all answers over the seeds, without intervals.",
         ),
     ]
     parts += [pages.heading(f"Every arm, {wording.view_name(first)}"), _all_recalls(results, first)]
@@ -62,9 +64,20 @@ def recalls_table(results: Results, view: View) -> Html:
         drawn = Html("–") if change is None else marks.effect(change, axis)
         smallest = "–" if change is None else wording.smallest(change)
         levels = [marks.level(scores[arm].recall[label]) for arm in (before, after)]
-        rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest])
-    headers = ["", "faces", marks.scale_of("difference", axis), "before", "after", "smallest effect"]
-    return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrr")}</div>')
+        others = precision_and_f1(results, view, label)
+        rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest, *others])
+    headers = ["", "faces", marks.scale_of("difference", axis), "before", "after", "smallest effect", "precision", "F1"]
+    return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrrrr")}</div>')
+
+
+def precision_and_f1(results: Results, view: View, label: str) -> tuple[str, str]:
+    """A class's precision and F1 in per cent, "21.3 → 9.0": of all answers of the baseline, and of the primary arm."""
+    index, told = results.labels.index(label), []
+    for arm in (results.question.baseline, results.question.primary):
+        precision, _, f1 = precision_recall_f1(np.asarray(results.scores[view.key][arm].confusion))
+        told.append([wording.percent(None if np.isnan(found[index]) else found[index]) for found in (precision, f1)])
+    before, after = told
+    return f"{before[0]} → {after[0]}", f"{before[1]} → {after[1]}"
 
 
 def _all_recalls(results: Results, view: View) -> Html:

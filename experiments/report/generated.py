@@ -69,9 +69,10 @@ def caption(synthesis: Mapping[str, Any]) -> str:
     kinds = ", ".join(dict.fromkeys(source["real_labels"] for source in synthesis["sources"]))
     return (
         "The judge knows only real faces and had no part in screening. It agrees where it sees the label that a face "
-        "was asked for, before screening; beside it, where it sees the label of a real test face without copies "
-        f"({kinds}), of the same classes. KID: the distance of generated faces to real training faces in what the "
-        "judge sees, with its standard error; its floor is the distance of real test faces. A dash: too few faces."
+        "was asked for, before screening unless a note says otherwise; beside it, where it sees the label of a real "
+        f"test face without copies ({kinds}), of the same classes. KID: the distance of generated faces to real "
+        "training faces in what the judge sees, with its standard error; its floor is the distance of real test "
+        "faces. A dash: too few faces."
     )
 
 

@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.report import calibration, choice, cross_validation, curves, fairness, generated, robustness, wording
+from experiments.report import (
+    calibration,
+    choice,
+    classes,
+    cross_validation,
+    curves,
+    fairness,
+    generated,
+    robustness,
+    wording,
+)
 from experiments.report.appendix import POLICIES, leak_counts, trained_where
 from experiments.report.contents import Results
 from experiments.report.parts import Candidate, Contrast, View
@@ -73,7 +83,7 @@ def _differences(results: Results) -> str:
 def _classes_note(results: Results, view: View) -> str:
     return (
         f"Recall in per cent and its change in points; {wording.view_name(view)}. Smallest effect: the true change "
-        "that this design finds with 80 % power."
+        "that this design finds with 80 % power. Precision and F1 before and after: of all answers over the seeds."
     )
 
 
@@ -85,8 +95,10 @@ def _classes(results: Results, view: View) -> str:
         contrast = results.contrast(view.key, f"recall:{label}", after)
         changed = ("–", "–") if contrast is None else (change(contrast), wording.smallest(contrast))
         levels = [level(scores[arm].recall[label]) for arm in (before, after)]
-        rows.append([label, f"{view.per_class[label]:,}", *levels, *changed])
+        others = classes.precision_and_f1(results, view, label)
+        rows.append([label, f"{view.per_class[label]:,}", *levels, *changed, *others])
     headers = ["", "faces", results.titles[before], results.titles[after], "difference", "smallest effect"]
+    headers += ["precision", "F1"]
     return table(headers, rows)
 
 

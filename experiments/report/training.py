@@ -26,6 +26,13 @@ def training(results: Results) -> Section | Missing:
     others = "" if len(shown) == len(results.arms) else " Grey: the other arms."
     caption = (
         f"A line per run; every arm has the same {steps:,} optimiser steps. The weights of the best evaluation on the "
-        f"same {judged:,} validation faces are kept; no test face has a part in that.{others}"
+        f"same {judged:,} validation faces are kept; no test face has a part in that.{_lifted(results)}{others}"
     )
     return Section("Training", pages.figure(marks.key(key) + marks.panels(drawn), caption))
+
+
+def _lifted(results: Results) -> str:
+    """Whose lines are those of another arm."""
+    arms = dict.fromkeys(run.arm for run in results.runs if run.lifted_from is not None)
+    names = ", ".join(f"“{results.titles[arm]}”" for arm in arms)
+    return f" Lifted after training, and so with the lines of the classifier before: {names}." if arms else ""

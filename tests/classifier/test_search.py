@@ -114,6 +114,9 @@ def test_what_cannot_be_searched_is_refused_before_any_training(manifest, stripe
         resolve(SearchConfig, settings=["space.ema={low: 1, high: 0}"])
     with pytest.raises(FerError, match="expected a budget, found neither trials nor minutes"):
         resolve(SearchConfig, settings=["trials=null"])
+    for settings in (["train.lift_rare=true"], ["space.lift_rare={choices: [true, false]}"]):
+        with pytest.raises(FerError, match="lift_rare changes a classifier after it was scored"):
+            resolve(SearchConfig, settings=settings)
     blind = striped_manifest([*range(7)] * 2, ["train"] * 14, name="blind")
     with pytest.raises(FerError, match="expected validation faces to search with"):
         search(blind, small, tmp_path / "s")

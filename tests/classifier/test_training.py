@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from interrupter import Interrupter
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from classifier.prediction import load_classifier
@@ -175,8 +176,23 @@ def test_a_folder_with_other_things_and_a_damaged_state_are_refused(tmp_path, st
     with pytest.raises(KeyboardInterrupt):
         train(striped_faces(70), None, BASIC7, tiny, run_dir, Interrupter(at=12))
     (run_dir / "state.safetensors").write_bytes(b"broken")
-    with pytest.raises(FerError, match="found a damaged file"):
+    with pytest.raises(FerError, match="found a damaged file .*; delete it to begin anew"):
         train(striped_faces(70), None, BASIC7, tiny, run_dir)
+
+
+def test_a_state_of_another_optimiser_is_refused(tmp_path, striped_faces, tiny):
+    with pytest.raises(KeyboardInterrupt):
+        train(striped_faces(70), None, BASIC7, tiny, tmp_path / "run", Interrupter(at=12))
+    file = tmp_path / "run/state.safetensors"
+    with safe_open(file, "pt") as stored:
+        progress, tensors = stored.metadata(), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    kernel = next(key for key, value in tensors.items() if key.startswith("optimiser") and value.ndim == 4)
+    tensors[kernel] = tensors[kernel].flatten(1)  # as PyTorch's Muon would keep it
+    save_file(tensors, file, metadata=progress)
+    with pytest.raises(FerError, match=r"expected the state of AdamW, found exp_avg.* delete it to begin anew"):
+        train(striped_faces(70), None, BASIC7, tiny, tmp_path / "run")
+    file.unlink()
+    train(striped_faces(70), None, BASIC7, tiny, tmp_path / "run")
 
 
 def test_nothing_to_learn_from_is_refused_before_any_file_is_written(tmp_path, striped_faces, tiny):

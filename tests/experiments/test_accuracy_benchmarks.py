@@ -60,7 +60,7 @@ def test_a_target_is_reached_only_inside_its_minutes(programs, faces, few_steps,
     assert programs.speedrun.line("12 minutes, seed 0", late, told, 12.0)["reached"] is False
     assert programs.speedrun.line("3 minutes, seed 0", done, told, 3.0)["reached"] is None
     table = programs.accuracy_tables.table(programs.accuracy_tables.TABLES["speedrun"][0], [line])
-    assert "| 12 minutes, seed 0 | 66.0 |" in table and ">= 0.65 reached" in table
+    assert "| 12 minutes, seed 0 | 66.0 |" in table and ">= 0.65 reached" in table and "| float32 |" in table
 
 
 def test_lines_are_kept_while_their_configuration_is_the_same(programs, tmp_path, capsys):

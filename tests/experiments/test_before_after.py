@@ -195,6 +195,7 @@ def test_unknown_arms_and_unequal_budgets_are_refused(project: Path) -> None:
         ({"train": {**TRAIN, "steps": None}}, "expected `steps`"),
         ({"train": {**TRAIN, "seed": 3}}, "no `seed`"),
         ({"train": {**TRAIN, "stepz": 3}}, "unknown key 'stepz'"),
+        ({"train": {**TRAIN, "mixed_precision": "auto"}}, "auto would be another training on another machine"),
         (
             {"arms": [arms[0], {**arms[1], "train": {"steps": 99}}], "baseline": "a", "primary": "b"},
             "arm b: steps must be equal for all arms",

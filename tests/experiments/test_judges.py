@@ -227,6 +227,7 @@ def test_refuses_manifests_that_cannot_give_judges(faces, tmp_path):
         ({"guide": {"model": "thin_vgg"}}, "three different networks, found thin_vgg, thin_vgg, thin_resnet18"),
         ({"measuring": {"balanced_sampling": True}}, "expected a plain measuring judge"),
         ({"measuring": {"logit_adjustment": 1}}, "expected a plain measuring judge"),
+        ({"guide": {"lift_rare": True, "logit_adjustment": 0}}, "lift_rare changes a judge after"),
         ({"gide": {}}, "unknown key 'gide'; did you mean 'guide'"),
     ],
 )

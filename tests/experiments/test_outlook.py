@@ -1,9 +1,9 @@
 """What an experiment says it would do, before anything is trained."""
 
+import shutil
 from pathlib import Path
 
-import pytest
-
+from experiments import outlook
 from experiments.before_after import run_experiment
 from experiments.outlook import describe_outlook, look_ahead
 from experiments.settings import ExperimentConfig, FoldsConfig
@@ -44,10 +44,11 @@ def test_arms_runs_and_missing_faces_are_told_and_nothing_is_trained(project: Pa
     lines = "\n".join(describe_outlook(told))
     assert f"by a generator of {labels}" in lines
     assert "2 test faces have twins in train or val (2 the very picture); policy score_apart" in lines
-    assert "11 runs, 0 of them finished" in lines
+    assert "11 runs, 0 finished" in lines
 
 
-def test_lifted_runs_cost_nothing(project: Path) -> None:
+def test_lifted_runs_cost_nothing(project: Path, monkeypatch) -> None:
+    monkeypatch.setattr(outlook, "_seconds_per_run", lambda part: 100.0)
     lifted = {"name": "lifted", "train": {"lift_rare": True}}
     alone = {
         "name": "alone",
@@ -57,8 +58,21 @@ def test_lifted_runs_cost_nothing(project: Path) -> None:
     arms = [*config().arms[:1], lifted, alone]
     told = look_ahead(config(arms=arms, primary="alone"), project, project / "runs/x")
     assert (told["runs"], told["lifted"], told["finished"]) == (9, 3, 0)
-    assert told["seconds"] == pytest.approx(6 * told["seconds_per_run"], abs=1)
-    assert "9 runs (3 others lifted, not trained), 0 of them finished" in "\n".join(describe_outlook(told))
+    assert told["seconds"] == 600
+    assert "9 runs, 3 of them another's classifier, lifted, 0 finished" in "\n".join(describe_outlook(told))
+
+
+def test_a_run_is_trained_where_the_classifier_to_lift_is_not_here(project: Path, monkeypatch) -> None:
+    monkeypatch.setattr(outlook, "_seconds_per_run", lambda part: 100.0)
+    lifted = {"name": "lifted", "train": {"lift_rare": True}}
+    arms = config().arms[:2]
+    run_experiment(config(arms=arms), project, project / "runs/x")
+    with_lifted = config(arms=[*arms, lifted])
+    here = look_ahead(with_lifted, project, project / "runs/x")
+    assert (here["lifted"], here["seconds"]) == (3, 0)
+    shutil.rmtree(project / "runs/x/runs")
+    there = look_ahead(with_lifted, project, project / "runs/x")
+    assert (there["lifted"], there["seconds"]) == (0, 300)
 
 
 def test_finished_runs_and_choices_are_counted(project: Path) -> None:

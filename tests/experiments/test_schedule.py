@@ -97,6 +97,19 @@ def test_a_setting_that_is_new_has_its_default_in_older_records() -> None:
     assert not same_identity(old, {**old, "train": {**train, "unknown_to_us": 1}})
 
 
+def test_a_control_that_lifts_rare_classes_is_made_of_the_baseline_when_it_is_chosen(project: Path) -> None:
+    lifting = {"name": "lifted", "train": {"lift_rare": True}}
+    values = config().model_dump()
+    choose = {"control": ["lifted"], "primary": ["cleaned"]}
+    asked = config(arms=[lifting, *values["arms"]], primary=None, choose=choose)
+    run_experiment(asked, project, project / "runs/x", phase="choose")
+    records = [json.loads(path.read_text()) for path in sorted((project / "runs/x/records").glob("lifted-seed*.json"))]
+    assert [record["lifted_from"] for record in records] == ["baseline"] * len(asked.seeds)
+    assert (project / "runs/x/records/baseline-seed1.json").is_file()  # for the rest of the experiment
+    told = json.loads((project / "runs/x/records/choice.json").read_text())
+    assert told["control"]["arm"] == "lifted" and told["primary"]["arm"] == "cleaned"
+
+
 def test_an_arm_that_lifts_rare_classes_is_not_trained_where_its_twin_was(project: Path) -> None:
     lifting = {"name": "lifted", "train": {"lift_rare": True}}
     values = config().model_dump()

@@ -41,6 +41,15 @@ def test_auto_asks_the_gpu_where_there_is_one(monkeypatch, ampere):
     assert Keys(ours="auto").ours == ("bf16" if ampere else "no")
 
 
+def test_auto_asks_the_processor_where_the_gpu_is_not_to_be_used(monkeypatch, cpu):
+    cpu(avx2=True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert Keys(ours="auto").ours == "bf16"
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    assert Keys(ours="auto").ours == "no"
+
+
 def test_what_is_asked_for_by_name_stays(cpu):
     cpu()
     assert Keys(ours="bf16", theirs="fp16") == Keys(ours="bf16", theirs="fp16")
