@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+", help="JSON lines of the two benchmarks")
     for file in parser.parse_args().files:
-        lines = [json.loads(text) for text in file.read_text().splitlines()]
+        lines = sorted(map(json.loads, file.read_text().splitlines()), key=lambda line: line["minutes"])
         for columns in TABLES[lines[0]["bench"]]:
             print(table(shown(columns, lines), lines), end="\n\n")
 

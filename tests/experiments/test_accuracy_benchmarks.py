@@ -132,6 +132,7 @@ def test_the_tables_are_printed_from_the_files(programs, monkeypatch, capsys, tm
     line = {
         "bench": "classic_baselines",
         "row": "svm_lbp",
+        "minutes": 30.0,
         "test": {"official/given": scores, "leak_free/given": {**scores, "accuracy": 0.491}},
         "literature": [{"accuracy": [62, 68]}],
         "size": 20000,
