@@ -12,8 +12,8 @@ _CPU_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 def computes_in_bf16() -> bool:
     """Whether what trains here, a GPU or else the CPU, computes in bfloat16 rather than emulates it.
 
-    GPUs since Ampere do, and processors with AVX-512 BF16, AMX or Arm's BF16. A processor with AVX2 alone took 11 times as
-    long in bfloat16 as in float32. Of Apple's GPUs we do not know and say no.
+    GPUs since Ampere do, and processors with AVX-512 BF16, AMX or Arm's BF16. A processor with AVX2 alone took 11
+    times as long in bfloat16 as in float32. Of Apple's GPUs we do not know and say no.
     """
     if not parse_flag_from_env("ACCELERATE_USE_CPU"):  # as `accelerate launch --cpu` sets it
         if torch.cuda.is_available():

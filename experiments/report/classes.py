@@ -63,7 +63,8 @@ def recalls_table(results: Results, view: View) -> Html:
     for label, change in changes.items():
         drawn = Html("–") if change is None else marks.effect(change, axis)
         smallest = "–" if change is None else wording.smallest(change)
-        levels = [marks.level(scores[arm].recall[label]) for arm in (before, after)]
+        recalls = [scores[arm].recall[label] for arm in (before, after)]
+        levels = [marks.two_lines(wording.percent(one.value), wording.interval(one, signed=False)) for one in recalls]
         others = precision_and_f1(results, view, label)
         rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest, *others])
     headers = ["", "faces", marks.scale_of("difference", axis), "before", "after", "smallest effect", "precision", "F1"]
