@@ -5,9 +5,9 @@
         --arms lifted audited+lifted evidence+lifted > docs/results/fer2013-differences.md
 
 In a project that has the manifest that judges. A record holds what a run answered to each test face, so its figures are
-those of the report, to the last digit: the same resamples, the same correction over all arms. For every arm that is
-asked for: differences to the baseline and to the control in every division of the test split, and what each class's
-recall, precision and F1 are. Records of other test faces are refused.
+those of the report where the same faces count as twins: the same resamples, the same correction over all arms. For
+every arm that is asked for: differences to the baseline and to the control in every division of the test split, and
+what each class's recall, precision and F1 are. Records of other test faces are refused.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from experiments.held_out import HeldOut
 from experiments.identity import rows_sha256
 from experiments.records import record_path, unpack
 from experiments.report.markdown import table
-from experiments.report.parts import Contrast
-from experiments.report.wording import METRIC_NAMES, change, p_value, percent
+from experiments.report.parts import Contrast, View
+from experiments.report.wording import METRIC_NAMES, capital, change, p_value, percent, view_name
 from experiments.results import summarise
 from experiments.settings import ExperimentConfig
-from experiments.views import SHORT_NAMES, SPLITS, build_views
+from experiments.views import build_views, preference
 from fer_data import manifest as manifests
 from fer_data.configuration import resolve
 from fer_data.errors import FerError
@@ -49,17 +49,21 @@ def main() -> None:
     config = with_choice(config, read_choice(given.records, config) if config.choose else {})
     numbers, labels = count_again(config, project_root(Path.cwd()), given.records)
     titles = {arm.name: arm.title or arm.name for arm in config.arms}
+    views = [View.model_validate(one) for one in numbers["views"]]
+    views.sort(key=lambda view: preference(view.split, view.labels), reverse=True)
     arms = given.arms or [name for name in (config.control, config.primary) if name]
     print(f"# {config.title or config.name}: some arms in every view\n\nPrinted by benchmarks/record_differences.py.\n")
+    against_control = numbers["control"]["contrasts"] if numbers["control"] else []
     for arm in arms:
         print(f"## {titles[arm]}\n")
-        print(f"Against “{titles[config.baseline]}”, in points:\n\n{differences(numbers['contrasts'], arm)}\n")
-        if config.control and arm != config.control:
-            against = numbers["control"]["contrasts"]
-            print(f"Against the control, “{titles[config.control]}”, in points:\n\n{differences(against, arm)}\n")
+        print(f"Against “{titles[config.baseline]}”, in points:\n\n{differences(numbers['contrasts'], arm, views)}\n")
+        if config.control and any(one["arm"] == arm for one in against_control):
+            told = differences(against_control, arm, views)
+            print(f"Against the control, “{titles[config.control]}”, in points:\n\n{told}\n")
     print("## Recall, precision and F1 of each class\n\nIn per cent, of all answers over the seeds.\n")
-    for view in sorted(numbers["views"], key=lambda view: _twins(view["key"])):
-        print(f"{_name(view)}:\n\n{class_scores(numbers, view, [config.baseline, *arms], titles, labels)}\n")
+    for view in views:
+        scores = class_scores(numbers, view, [config.baseline, *arms], titles, labels)
+        print(f"{capital(view_name(view))}:\n\n{scores}\n")
 
 
 def count_again(config: ExperimentConfig, root: Path, records: Path) -> tuple[Numbers, Sequence[str]]:
@@ -87,35 +91,30 @@ def count_again(config: ExperimentConfig, root: Path, records: Path) -> tuple[Nu
     return summarise(question, probabilities, views, yardstick.labels, held_out.groups[test]), yardstick.labels
 
 
-def differences(contrasts: Iterable[Numbers], arm: str) -> str:
+def differences(contrasts: Iterable[Numbers], arm: str, views: Sequence[View]) -> str:
     """Metrics and recalls × views; p after Holm's correction for accuracy, balanced accuracy and macro-F1."""
     own = [Contrast.model_validate(one) for one in contrasts if one["arm"] == arm]
-    views = [view for view in _views(own) if any(one.view == view for one in own)]
     rows = []
     for metric in dict.fromkeys(one.metric for one in own):
         found = {one.view: one for one in own if one.metric == metric}
-        cells = [f"{change(found[view])}{_p(found[view])}" if view in found else "–" for view in views]
+        cells = [f"{change(found[view.key])}{_p(found[view.key])}" for view in views]
         rows.append([METRIC_NAMES.get(metric, metric.replace("recall:", "recall of ")), *cells])
-    return table(["", *map(_short, views)], rows)
+    return table(["", *map(view_name, views)], rows)
 
 
 def class_scores(
-    numbers: Numbers, view: Numbers, arms: Sequence[str], titles: dict[str, str], labels: Sequence[str]
+    numbers: Numbers, view: View, arms: Sequence[str], titles: dict[str, str], labels: Sequence[str]
 ) -> str:
     """Recall / precision / F1 of each class in one view, an arm a column."""
     columns = []
     for arm in arms:
-        precision, recall, f1 = precision_recall_f1(np.asarray(numbers["scores"][view["key"]][arm]["confusion"]))
-        columns.append([" / ".join(map(_percent, told)) for told in zip(recall, precision, f1, strict=True)])
+        precision, recall, f1 = precision_recall_f1(np.asarray(numbers["scores"][view.key][arm]["confusion"]))
+        columns.append([" / ".join(map(percent, told)) for told in zip(recall, precision, f1, strict=True)])
     rows = [
-        [label, f"{view['per_class'][label]:,}", *(column[index] for column in columns)]
+        [label, f"{view.per_class[label]:,}", *(column[index] for column in columns)]
         for index, label in enumerate(labels)
     ]
     return table(["", "faces", *(titles[arm] for arm in arms)], rows)
-
-
-def _percent(share: float) -> str:
-    return percent(None if np.isnan(share) else share)
 
 
 def _p(contrast: Contrast) -> str:
@@ -125,26 +124,6 @@ def _p(contrast: Contrast) -> str:
     if contrast.family == "primary":
         return f" (p {p_value(contrast.p_value)})"
     return f" (Holm {p_value(contrast.p_holm)})"
-
-
-def _views(contrasts: Iterable[Contrast]) -> list[str]:
-    """Their views in that order."""
-    keys = dict.fromkeys(one.view for one in contrasts)
-    return sorted(keys, key=_twins)
-
-
-def _twins(view: str) -> int:
-    """Orders keys of views, those without twins first, all faces last."""
-    return -SPLITS.index(view.partition("/")[0])
-
-
-def _short(view: str) -> str:
-    split, _, labels = view.partition("/")
-    return f"{SHORT_NAMES[split]}, {'reference' if labels == 'reference' else 'given'} labels"
-
-
-def _name(view: Numbers) -> str:
-    return f"{view['split_name'][0].upper()}{view['split_name'][1:]}, {view['labels_name']}"
 
 
 if __name__ == "__main__":

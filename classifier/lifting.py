@@ -10,7 +10,7 @@ from torch import Tensor
 
 from classifier.checkpoints import IDENTITY, checkpoint_folder, open_run, read_checkpoint
 from classifier.data import Faces
-from classifier.losses import class_prior
+from classifier.losses import class_mass, class_prior
 from fer_data.files import atomic_folder, write_json
 
 _BIAS = "head.bias"
@@ -29,7 +29,7 @@ def rare_lift(faces: Faces, *, likelihood: bool = False) -> Tensor:
         likelihood: what their targets are, as for `classifier.losses.class_prior`.
     """
     prior = class_prior(faces, likelihood=likelihood)
-    shown = (faces.targets * faces.weights[:, None]).sum(dim=0) > 0
+    shown = class_mass(faces) > 0
     return (prior[shown].median() / prior).log().clamp_min(0) * shown
 
 

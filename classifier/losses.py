@@ -41,13 +41,18 @@ def smooth(targets: Tensor, share: float) -> Tensor:
     return targets * (1 - share) + share / targets.shape[1]
 
 
+def class_mass(faces: Faces) -> Tensor:
+    """How much each class counts in the loss, float32 [K]: 0 for one that no face shows."""
+    return (faces.targets * faces.weights[:, None]).sum(dim=0)
+
+
 def class_prior(faces: Faces, *, likelihood: bool = False) -> Tensor:
     """Each class's share of the loss, float32 [K], never quite zero so that its logarithm exists.
 
     Where targets are likelihoods, the shares under which the labels are likeliest, by EM: Saerens, Latinne and
     Decaestecker, Neural Computation 14, 2002.
     """
-    mass = (faces.targets * faces.weights[:, None]).sum(dim=0)
+    mass = class_mass(faces)
     for _ in range(_EM_ROUNDS if likelihood else 0):
         posterior = faces.targets * mass
         posterior = posterior / posterior.sum(dim=1, keepdim=True).clamp_min(1e-12)

@@ -9,6 +9,7 @@ import torch
 
 from classifier.checkpoints import checkpoint_folder, open_run, write_checkpoint
 from classifier.data import Faces, load_faces
+from classifier.losses import class_mass
 from classifier.recipe import TrainConfig
 from classifier.run import Run
 from classifier.trackers import installed_trackers, open_accelerator, tracking
@@ -191,8 +192,7 @@ def require_trainable(train: Faces, val: Faces | None, labels: Sequence[str], co
 
 def empty_classes(faces: Faces, labels: Sequence[str]) -> list[str]:
     """The labels that no face shows, or only such whose loss counts for nothing."""
-    mass = (faces.targets * faces.weights[:, None]).sum(dim=0)
-    return [label for label, amount in zip(labels, mass, strict=True) if amount == 0]
+    return [label for label, amount in zip(labels, class_mass(faces), strict=True) if amount == 0]
 
 
 def _require_even_shares(config: TrainConfig, processes: int) -> None:

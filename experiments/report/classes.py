@@ -76,7 +76,7 @@ def precision_and_f1(results: Results, view: View, label: str) -> tuple[str, str
     index, told = results.labels.index(label), []
     for arm in (results.question.baseline, results.question.primary):
         precision, _, f1 = precision_recall_f1(np.asarray(results.scores[view.key][arm].confusion))
-        told.append([wording.percent(None if np.isnan(found[index]) else found[index]) for found in (precision, f1)])
+        told.append([wording.percent(found[index]) for found in (precision, f1)])
     before, after = told
     return f"{before[0]} → {after[0]}", f"{before[1]} → {after[1]}"
 

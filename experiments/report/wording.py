@@ -1,5 +1,6 @@
 """Numbers in words: the same figure is told the same way wherever it stands."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ FEW_FACES = 100  # below, one face is more than a point of recall
 
 def percent(share: float | None, decimals: int = 1) -> str:
     """0.644 → "64.4"; what could not be computed is a dash."""
-    return "–" if share is None else f"{100 * share:.{decimals}f}"
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{decimals}f}"
 
 
 def points(difference: float | None) -> str:
