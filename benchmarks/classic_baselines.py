@@ -5,9 +5,10 @@
 
 SVM, k-NN and random forest on HOG and on LBP, a decision tree on pixels; MLP, LSTM over image rows, three-layer CNN,
 VGG-style and depthwise-separable nets, ResNet-18 and ResNet-34, all from scratch. The cap covers reading faces, tuning,
-training and validation, not the judging of test faces. Settings and epochs are chosen on validation faces without
-twins in training; the test split is judged once, officially and without its twins in train or val. A row that stands in
---out with the same configuration is not run again. `python benchmarks/accuracy_tables.py` prints the lines as tables.
+training and validation, not the judging of test faces; a network stops after 60 passes. Settings and epochs are chosen
+on validation faces without twins in training; the test split is judged once, officially and without its twins in train
+or val. A row that stands in --out with the same configuration is not run again. `python benchmarks/accuracy_tables.py`
+prints the lines as tables.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from experiments.baselines import classic
 from experiments.baselines.classic import CLASSIC
 from experiments.baselines.judging import microseconds_per_face, score_test
 from experiments.baselines.literature import REPORTED
-from experiments.baselines.networks import NETWORKS, network_config
+from experiments.baselines.networks import MOST_EPOCHS, NETWORKS, network_config
 from experiments.timed_training import train_for
 from fer_data import manifest as manifests
 from fer_data.errors import FerError
@@ -77,7 +78,7 @@ def configure(row: str, manifest: Manifest, minutes: float, seed: int, threads: 
         names = ("COMPONENTS", "TREES", "TUNING_FACES", "TUNING_SHARE", "FITTING_SHARE")
         settings = {name.lower(): getattr(classic, name) for name in names}
         return {**shared, **settings, "candidates": [dict(one) for one in CLASSIC[row].candidates]}
-    return {**shared, "train": network_config(row, seed, threads).model_dump(mode="json", exclude_defaults=True)}
+    return {**shared, "most_epochs": MOST_EPOCHS, "train": network_config(row, seed, threads).model_dump(mode="json", exclude_defaults=True)}
 
 
 def run_classic(row: str, manifest: Manifest, minutes: float, seed: int, threads: int) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def run_classic(row: str, manifest: Manifest, minutes: float, seed: int, threads
 def run_network(row: str, manifest: Manifest, minutes: float, seed: int, threads: int, folder: Path) -> dict[str, Any]:
     """Train a network until the minutes are over, and judge it."""
     config = network_config(row, seed, threads)
-    done = train_for(manifest, config, folder, minutes, Terminal())
+    done = train_for(manifest, config, folder, minutes, Terminal(), most_epochs=MOST_EPOCHS)
     trained = load_classifier(done.checkpoint)
     return {
         "test": score_test(manifest, trained.probabilities, config.size_px, config.channels),

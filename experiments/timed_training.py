@@ -76,7 +76,13 @@ class TimedRun:
 
 
 def train_for(
-    manifest: Manifest, config: TrainConfig, run_dir: Path, minutes: float, reporter: Reporter = SILENT
+    manifest: Manifest,
+    config: TrainConfig,
+    run_dir: Path,
+    minutes: float,
+    reporter: Reporter = SILENT,
+    *,
+    most_epochs: float | None = None,
 ) -> TimedRun:
     """Train on a manifest's training split for so many minutes, all included; validation without twins chooses.
 
@@ -84,6 +90,7 @@ def train_for(
 
     Args:
         config: its `steps` and `epochs` are replaced.
+        most_epochs: passes over the faces after which no more are planned, whatever time is left.
 
     Raises:
         FerError: too few steps fit into the minutes, no validation faces, or what
@@ -103,6 +110,8 @@ def train_for(
             f"{run_dir}: expected time for at least {config.evaluations} steps in {minutes:g} minutes, found time for "
             f"{max(steps, 0)} at {pace.step_seconds:.2f} s each; allow more minutes or fewer evaluations"
         )
+    if most_epochs is not None:
+        steps = min(steps, max(config.evaluations, int(most_epochs * len(faces) / config.batch_size)))
     if (run_dir / "run.json").is_file():
         shutil.rmtree(run_dir)
     planned = config.model_copy(update={"steps": steps})
