@@ -78,7 +78,11 @@ def configure(row: str, manifest: Manifest, minutes: float, seed: int, threads: 
         names = ("COMPONENTS", "TREES", "TUNING_FACES", "TUNING_SHARE", "FITTING_SHARE")
         settings = {name.lower(): getattr(classic, name) for name in names}
         return {**shared, **settings, "candidates": [dict(one) for one in CLASSIC[row].candidates]}
-    return {**shared, "most_epochs": MOST_EPOCHS, "train": network_config(row, seed, threads).model_dump(mode="json", exclude_defaults=True)}
+    return {
+        **shared,
+        "most_epochs": MOST_EPOCHS,
+        "train": network_config(row, seed, threads).model_dump(mode="json", exclude_defaults=True),
+    }
 
 
 def run_classic(row: str, manifest: Manifest, minutes: float, seed: int, threads: int) -> dict[str, Any]:

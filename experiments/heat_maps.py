@@ -23,9 +23,10 @@ def collect_heat_maps(parts: Sequence[Part]) -> dict[str, list[Sheet]]:
     part = parts[0]
     if not part.design.config.sheets:
         return {}
-    question, found = part.design.question, {}
+    question, yardstick, found = part.design.question, part.design.yardstick, {}
+    links = [yardstick.root / path for path in part.design.config.links]
     for arm in (question.baseline, question.primary):
         if part.has_checkpoint(arm, question.seeds[0]):
             classifier = load_classifier(checkpoint_folder(part.run_folder(arm, question.seeds[0])))
-            found[arm] = heat_map_sheets(Judged(part.design.yardstick, classifier), PER_CLASS)
+            found[arm] = heat_map_sheets(Judged(yardstick, classifier, link_tables=links), PER_CLASS)
     return found

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.confidence import reliability
+from classifier.confidence import distribution_scores, reliability
 from classifier.fairness import fairness, read_attributes
 from experiments.design import Design
 from experiments.records import unpack
 from experiments.results import Question
 from experiments.schedule import Record, Run
 from experiments.views import PRIMARY_SPLIT, View
+from fer_data.votes import label_shares
 
 NO_ATTRIBUTES = "The manifest states no age, gender or race of the people shown, so no metric can be split by them."
 
@@ -27,6 +28,29 @@ def reliability_of(designs: Sequence[Design], views: Sequence[View], found: Mapp
         truth = np.tile(view.truth[view.rows], len(runs))
         bins[arm] = reliability(truth, np.concatenate(runs).astype(np.float64))
     return bins
+
+
+def votes_of(
+    designs: Sequence[Design], views: Sequence[View], found: Mapping[Run, Record]
+) -> dict[str, dict[str, Any]] | None:
+    """Main arm → how far its probabilities are from the distribution of votes, the mean over seeds; None without votes.
+
+    On test faces without twins, whatever their label; `classifier.confidence.distribution_scores` tells the scores.
+    """
+    shares = np.concatenate([label_shares(design.yardstick, design.test_rows) for design in designs])
+    question = designs[0].question
+    inside = next(view.rows for view in views if (view.split, view.labels) == (PRIMARY_SPLIT, "given"))
+    if np.isnan(shares[inside]).any(axis=1).all():
+        return None
+    told = {}
+    for arm in question.arms:
+        scores = [
+            distribution_scores(shares[inside], _pooled(found, arm, seed, len(designs))[inside].astype(np.float64))
+            for seed in question.seeds
+        ]
+        means = {name: float(np.mean([one[name] for one in scores])) for name in ("cross_entropy", "entropy", "kl")}
+        told[arm] = {"count": scores[0]["count"], **means}
+    return told
 
 
 def summarise_fairness(

@@ -51,6 +51,7 @@ def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Report
         "finished": len(records),
         "seconds_per_run": round(seconds, 1),
         "seconds": round(seconds * to_train, 1),
+        "uncounted": _uncounted(ahead, parts),
     }
 
 
@@ -77,7 +78,28 @@ def describe_outlook(told: dict[str, Any]) -> list[str]:
         f"{duration(told['seconds_per_run'])} each on this machine as busy as it is, "
         f"{duration(told['seconds'])} in all, one after the other"
     )
+    if told["uncounted"]:
+        lines.append(f"not in this time: {'; '.join(told['uncounted'])}")
     return lines
+
+
+def _uncounted(config: ExperimentConfig, parts: Sequence[Part]) -> list[str]:
+    """What takes time besides training the arms, in words."""
+    found = []
+    undrawn = [part.design.config.arm(name) for part in parts for name in part.design.undrawn]
+    asked = {add.source for arm in undrawn if arm.make is not None for add in arm.make.add if add.source is not None}
+    if asked:
+        minutes = {config.sources[name].generator_config().minutes for name in asked}
+        each = (
+            f" ({', '.join(f'{one:g}' for one in sorted(filter(None, minutes)))} minutes each)" if any(minutes) else ""
+        )
+        where = " in every fold" if len(parts) > 1 else ""
+        names = ", ".join(sorted(asked))
+        found.append(f"judges and generators{each} for each of the labels that {names} learn from{where}, and drawing")
+    covered = sum(len(config.seeds_of(arm)) for arm in config.arms if config.judges_conditions(arm)) * len(parts)
+    if covered:
+        found.append(f"judging covered and dark test faces of {covered:,} runs")
+    return found
 
 
 def _is_lifted(parts: Sequence[Part], run: Run, twin: Run | None, records: Mapping[Run, Record]) -> bool:

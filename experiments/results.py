@@ -95,6 +95,8 @@ def summarise(
             others = [arm for arm in question.arms if arm != question.baseline]
             against_control += _contrasts(question, main, question.control, others, measured, view)
         tests += _mcnemar(main, question.baseline, question.arms, view)
+        if question.control is not None:
+            tests += _mcnemar(main, question.control, question.arms, view)
         if curve is not None:
             sample = curve.sample(view, [20130702, draws])
             measured = _measure(sample, labels)
@@ -228,16 +230,16 @@ def _family(question: Question, view: View, before: str, arm: str, metric: str) 
     return f"{family}, without copies" if view.split == "no_copies" else family
 
 
-def _mcnemar(block: _Block, baseline: str, compared: Sequence[str], view: View) -> list[dict[str, Any]]:
-    """Exact McNemar tests of some arms against the baseline, seed by seed."""
-    right, before = block.right(view), block.arms.index(baseline)
+def _mcnemar(block: _Block, against: str, compared: Sequence[str], view: View) -> list[dict[str, Any]]:
+    """Exact McNemar tests of some arms against another, seed by seed."""
+    right, before = block.right(view), block.arms.index(against)
     found = []
     for arm in compared:
         after = block.arms.index(arm)
         for index, seed in enumerate(block.seeds):
             if after != before:
                 lost, won, p_value = statistics.mcnemar(right[before, index], right[after, index])
-                row = {"view": view.key, "arm": arm, "seed": seed, "lost": lost, "won": won}
+                row = {"view": view.key, "arm": arm, "against": against, "seed": seed, "lost": lost, "won": won}
                 found.append({**row, "p_value": p_value})
     return found
 

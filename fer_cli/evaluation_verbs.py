@@ -63,10 +63,11 @@ def _beside(out: Path, ending: str) -> Path:
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
-    from experiments.evaluation.page import shown_parts
+    from experiments.evaluation.page import never_learnt, shown_parts
     from experiments.views import SHORT_NAMES
 
-    lines, parts = [], shown_parts(found)
+    parts = shown_parts(found)
+    lines = [unseen] if (unseen := never_learnt(found)) else []
     for view in found["views"]:
         if view["split"] not in parts:
             continue

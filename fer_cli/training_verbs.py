@@ -30,6 +30,7 @@ def train(
     """Train a classifier; validation faces without twins choose the epoch. Run again to go on."""
     from classifier.training import TrainConfig, train_manifest
     from fer_data.configuration import resolve
+    from fer_data.files import read_json
 
     opened = read(manifest)
     configuration = resolve(TrainConfig, config, settings or ())
@@ -37,8 +38,15 @@ def train(
     if dry_run:
         return show_plan(as_json, configuration.model_dump(mode="json"), [out])
     checkpoint = train_manifest(opened, configuration, out, reporter(as_json), leaks=leaks, replace=replace)
+    leaking = read_json(checkpoint / "classifier.json")["trained_on"]["leaking_faces"]
+    lines = []
+    if leaking and leaks == "score_apart":
+        lines.append(
+            f"{leaking:,} training faces are one with faces of val or test; fer evaluate scores with and without them "
+            "(--leaks drop_from_train trains without them, --leaks refuse stops)"
+        )
     following = [f"fer evaluate {short(manifest)} --checkpoint {short(checkpoint)}"]
-    return say(as_json, {"checkpoint": checkpoint}, [], [checkpoint], following)
+    return say(as_json, {"checkpoint": checkpoint, "leaking_faces": leaking}, lines, [checkpoint], following)
 
 
 @app.command()

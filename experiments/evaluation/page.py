@@ -69,6 +69,8 @@ def lead(found: Mapping[str, Any]) -> str:
         "An expression shown is not an emotion felt. Figures in brackets are 95 % intervals over faces; that another "
         "training with another seed would differ is not in them.",
     ]
+    if unseen := never_learnt(found):
+        lines.append(unseen)
     trained = found["classifier"].get("trained_on", {})
     if trained.get("manifest_sha256") not in (None, found["manifest"]["sha256"]):
         lines.append(
@@ -76,6 +78,18 @@ def lead(found: Mapping[str, Any]) -> str:
             "faces cannot be told from this one."
         )
     return "\n".join(lines)
+
+
+def never_learnt(found: Mapping[str, Any]) -> str:
+    """That faces of a class are judged which the classifier never learnt, in one sentence; else empty."""
+    faces = main_view(found)["metrics"]["per_class"]
+    names = [name for name in found["classifier"].get("unseen", []) if faces[name]["count"]]
+    if not names:
+        return ""
+    return (
+        f"The classifier had no training face of {' and '.join(names)}: that it never answers so counts in balanced "
+        "accuracy and macro-F1."
+    )
 
 
 def _scores(found: Mapping[str, Any]) -> Html:

@@ -157,7 +157,7 @@ def require_same_labels(manifest: Manifest, classifier: Classifier) -> None:
 
 def describe_classifier(classifier: Classifier) -> dict[str, Any]:
     """What is known of how a classifier was made."""
-    kept = ("configuration", "trained_on", "chosen_by", "steps", "code_version")
+    kept = ("configuration", "trained_on", "chosen_by", "steps", "code_version", "unseen")
     return {key: classifier.description[key] for key in kept if key in classifier.description}
 
 

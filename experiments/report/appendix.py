@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from experiments.report import marks, wording
 from experiments.report.contents import Results
@@ -70,17 +71,19 @@ def training_faces(results: Results) -> Section:
 
 def licences(results: Results) -> Section:
     """What may be done with the data and with what was made from it."""
-    found = {}
-    for licence in (results.evaluate_on.licence, *(arm.licence for arm in results.arms)):
-        found[licence["name"]] = licence
     rows = [
         [name, licence["summary"], *("yes" if licence.get(flag) else "no" for flag in PERMISSIONS)]
-        for name, licence in found.items()
+        for name, licence in licences_of(results).items()
     ]
     headers = ["", "in words", *(flag.replace("_", " ") for flag in PERMISSIONS)]
     table = pages.table(headers, rows, "lw" + "c" * len(PERMISSIONS))
     note = pages.paragraph("Facts that the sources state, not legal advice. Unknown counts as refused.", "note")
     return Section("Licences", table + note)
+
+
+def licences_of(results: Results) -> dict[str, dict[str, Any]]:
+    """Every licence of the data and of what was made from it, by name."""
+    return {one["name"]: one for one in (results.evaluate_on.licence, *(arm.licence for arm in results.arms))}
 
 
 def not_shown(results: Results, *, synthetic: bool) -> Section:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from experiments.report import charts, marks, wording
 from experiments.report.charts import Point
 from experiments.report.contents import Results
@@ -15,13 +13,16 @@ from fer_data.pages import Html, Section
 
 TITLE = "Confidence"
 FEWEST = 10  # answers in a bin that is drawn
-# What `classifier.metrics.evaluate` tells, and its name here.
+# What `classifier.metrics.evaluate` tells, where it stands, and its name here.
 MEASURES = {
-    "ece": "calibration error (ECE)",
-    "brier": "Brier score",
-    "cross_entropy": "cross-entropy, nats",
-    "aurc": "area under risk and coverage",
+    ("ece",): "calibration error (ECE)",
+    ("brier",): "Brier score",
+    ("cross_entropy",): "cross-entropy, nats",
+    ("aurc",): "area under risk and coverage",
+    ("selective_accuracy", "0.5"): "accuracy on the surest half",
+    ("selective_accuracy", "0.8"): "on the surest 80 %",
 }
+VOTES = "cross-entropy to the votes, nats"
 
 
 def calibration(results: Results) -> Section | Missing:
@@ -57,11 +58,34 @@ def calibration(results: Results) -> Section | Missing:
     return Section(TITLE, "".join(parts))
 
 
-def mean_of_runs(results: Results, arm: str, measure: str) -> float | None:
-    """What the runs of an arm were scored with in the view of the primary contrast, the mean over seeds."""
-    told = [run.metrics.get(results.primary.view, {}).get(measure) for run in results.runs if run.arm == arm]
-    known = [float(value) for value in told if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(told) else None
+def measures(results: Results) -> tuple[list[str], dict[str, list[float | None]]]:
+    """The names of the scores that depend on probabilities, and each main arm's, where any arm has one."""
+    found: dict[str, list[float | None]] = {
+        arm: [results.mean_of_runs(results.primary.view, arm, *keys) for keys in MEASURES] for arm in results.main_arms
+    }
+    names = list(MEASURES.values())
+    if results.votes is not None:
+        names.append(VOTES)
+        for arm, values in found.items():
+            values.append(results.votes[arm].cross_entropy if arm in results.votes else None)
+    shown = [column for column in range(len(names)) if any(values[column] is not None for values in found.values())]
+    return [names[column] for column in shown], {arm: [row[column] for column in shown] for arm, row in found.items()}
+
+
+def note(results: Results) -> str:
+    """What the scores are, in words."""
+    told = (
+        "The mean over seeds. Errors, scores, entropies and areas: lower is better; accuracy on the answers of highest "
+        "probability: higher. Training on smoothed or soft labels makes probabilities timid; no arm was calibrated "
+        "afterwards."
+    )
+    first = next(iter((results.votes or {}).values()), None)
+    if first is not None and first.entropy is not None:
+        told += (
+            f" Votes: on {first.count:,} test faces without twins that enough people named; the people's own entropy, "
+            f"which no classifier can be below, is {first.entropy:.3f}."
+        )
+    return told
 
 
 def _points(bins: Sequence[Bin]) -> list[Point]:
@@ -73,19 +97,14 @@ def _points(bins: Sequence[Bin]) -> list[Point]:
 
 
 def _measures(results: Results) -> Html | None:
-    found = {arm: {measure: mean_of_runs(results, arm, measure) for measure in MEASURES} for arm in results.main_arms}
-    shown = [measure for measure in MEASURES if any(row[measure] is not None for row in found.values())]
-    if not shown:
+    names, found = measures(results)
+    if not names:
         return None
     rows = [
         [
             marks.strong(results.titles[arm], arm in (results.question.baseline, results.question.primary)),
-            *("–" if (value := row[measure]) is None else f"{value:.3f}" for measure in shown),
+            *("–" if value is None else f"{value:.3f}" for value in row),
         ]
         for arm, row in found.items()
     ]
-    caption = (
-        "The mean over seeds, lower is better. Training on smoothed or soft labels makes probabilities timid; no arm "
-        "was calibrated afterwards."
-    )
-    return pages.figure(pages.table(["", *(MEASURES[measure] for measure in shown)], rows), caption)
+    return pages.figure(pages.table(["", *names], rows), note(results))

@@ -17,7 +17,7 @@ LABELS = {"given": "given labels", "reference": "reference labels", "both": "the
 def choice(results: Results) -> Section | Missing:
     """Candidates with their validation scores, the chosen ones marked."""
     if results.choice is None:
-        return Missing(TITLE, "nothing was chosen on validation faces; the configuration names the primary arm.")
+        return Missing(TITLE, "nothing was chosen within this experiment; its configuration names the primary arm.")
     parts = [pages.paragraph(sentence(results))]
     for name, chosen, candidates in chosen_among(results):
         rows = [

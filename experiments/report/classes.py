@@ -1,6 +1,7 @@
 """Class by class: what each expression gained and lost, and what is taken for what."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifier.metrics import precision_recall_f1
 from experiments.report import marks, wording
@@ -20,8 +21,9 @@ def classes(results: Results) -> Section:
             recalls_table(results, first),
             "Recall in per cent, the mean over seeds, with Wilson's 95 % interval for the test faces; differences in "
             "points, with paired intervals over faces and seeds, not corrected for looking at several classes. "
-            "Smallest effect: the smallest true change that this design finds with 80 % power. Precision and F1, "
-            "before and after: of all answers over the seeds, without intervals.",
+            "Smallest effect: the smallest true change that this design finds with 80 % power. Precision, F1 "
+            "and average precision, before and after, without intervals: the first two of all answers over the seeds, "
+            "the last the mean over runs.",
         ),
     ]
     parts += [pages.heading(f"Every arm, {wording.view_name(first)}"), _all_recalls(results, first)]
@@ -36,13 +38,10 @@ def classes(results: Results) -> Section:
 
 def confusions(results: Results) -> Section:
     """Confusion matrices before and after."""
-    view = results.primary.view
+    view, labels = results.primary.view, results.labels
     shown = []
     for arm in (results.question.baseline, results.question.primary):
-        counts = np.asarray(results.scores[view][arm].confusion, dtype=float)
-        faces = counts.sum(axis=1, keepdims=True)
-        shares = np.divide(counts, faces, out=np.full(counts.shape, np.nan), where=faces > 0)
-        labels = results.labels
+        shares = confusion_shares(results, arm)
         matrix = pages.matrix(labels, labels, shares, rows_are="true label", columns_are="predicted label")
         shown.append(f"<div>{pages.heading(results.titles[arm])}{matrix}</div>")
     note = pages.paragraph(
@@ -51,6 +50,16 @@ def confusions(results: Results) -> Section:
         "note",
     )
     return Section("Confusions", f'{note}<div class="beside">{"".join(shown)}</div>')
+
+
+def confusion_shares(results: Results, arm: str) -> NDArray[np.float64]:
+    """What share of each true class an arm gives to each label, float64 [K, K]; NaN for a class without faces.
+
+    In the view of the primary contrast, the mean over seeds.
+    """
+    counts = np.asarray(results.scores[results.primary.view][arm].confusion, dtype=np.float64)
+    faces = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, faces, out=np.full(counts.shape, np.nan), where=faces > 0)
 
 
 def recalls_table(results: Results, view: View) -> Html:
@@ -65,20 +74,25 @@ def recalls_table(results: Results, view: View) -> Html:
         smallest = "–" if change is None else wording.smallest(change)
         recalls = [scores[arm].recall[label] for arm in (before, after)]
         levels = [marks.two_lines(wording.percent(one.value), wording.interval(one, signed=False)) for one in recalls]
-        others = precision_and_f1(results, view, label)
+        others = ranked_and_answered(results, view, label)
         rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest, *others])
     headers = ["", "faces", marks.scale_of("difference", axis), "before", "after", "smallest effect", "precision", "F1"]
-    return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrrrr")}</div>')
+    headers.append("average precision")
+    return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrrrrr")}</div>')
 
 
-def precision_and_f1(results: Results, view: View, label: str) -> tuple[str, str]:
-    """A class's precision and F1 in per cent, "21.3 → 9.0": of all answers of the baseline, and of the primary arm."""
+def ranked_and_answered(results: Results, view: View, label: str) -> list[str]:
+    """A class's precision, F1 and average precision in per cent, "21.3 → 9.0": of the baseline, and the primary arm.
+
+    Precision and F1 are of all answers over the seeds; average precision, which asks how faces are ranked, is the mean
+    over runs.
+    """
     index, told = results.labels.index(label), []
     for arm in (results.question.baseline, results.question.primary):
         precision, _, f1 = precision_recall_f1(np.asarray(results.scores[view.key][arm].confusion))
-        told.append([wording.percent(found[index]) for found in (precision, f1)])
-    before, after = told
-    return f"{before[0]} → {after[0]}", f"{before[1]} → {after[1]}"
+        ranked = results.mean_of_runs(view.key, arm, "per_class", label, "average_precision")
+        told.append([wording.percent(found) for found in (precision[index], f1[index], ranked)])
+    return [f"{before} → {after}" for before, after in zip(*told, strict=True)]
 
 
 def _all_recalls(results: Results, view: View) -> Html:

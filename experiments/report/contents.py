@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from experiments.report.parts import (
+    Agreement,
     Arm,
     Bin,
     Choice,
@@ -64,6 +65,7 @@ class Results(Part):
     control: Control | None = None
     at_curve_seeds: dict[str, dict[str, Scores]] | None = None  # as `scores`, over the seeds of the curves only
     reliability: dict[str, list[Bin]] | None = None  # arm → bins, all seeds, in the view of the primary contrast
+    votes: dict[str, Agreement] | None = None  # arm → against the distribution of votes, test faces without twins
     # condition → severity → arm → metric, in the view of the primary contrast
     robustness: dict[str, dict[str, dict[str, dict[str, Estimate]]]] | None = None
     under_conditions: list[ConditionContrast] | None = None
@@ -109,6 +111,20 @@ class Results(Part):
     def view(self, key: str) -> View:
         """A view by its key."""
         return next(view for view in self.views if view.key == key)
+
+    def where(self, view: View) -> str:
+        """Which test faces a view holds, in words: "test split without twins in train or val"."""
+        return view.split_name.replace("test split", "test faces of all folds") if self.folds else view.split_name
+
+    def mean_of_runs(self, view: str, arm: str, *keys: str) -> float | None:
+        """What the runs of an arm were scored with in a view, the mean over them; None where one has no such score.
+
+        Args:
+            keys: into what `classifier.metrics.evaluate` told, the outer one first.
+        """
+        told = [_at(run.metrics.get(view), keys) for run in self.runs if run.arm == arm]
+        known = [value for value in told if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(told) else None
 
     def contrast(self, view: str, metric: str, arm: str) -> Contrast | None:
         """An arm's difference to the baseline, if it was computed."""
@@ -165,3 +181,9 @@ def read_results(results: Mapping[str, Any] | Path, where: str) -> tuple[dict[st
 def _find(contrasts: Sequence[Contrast], view: str, metric: str, arm: str) -> Contrast | None:
     found = (one for one in contrasts if (one.view, one.metric, one.arm) == (view, metric, arm))
     return next(found, None)
+
+
+def _at(told: Any, keys: Sequence[str]) -> float | None:
+    for key in keys:
+        told = told.get(key) if isinstance(told, dict) else None
+    return float(told) if isinstance(told, int | float) else None

@@ -11,6 +11,8 @@ from experiments.report.wording import METRIC_NAMES, percent
 from fer_data import pages
 from fer_data.pages import Html, Section
 
+PAIRS = "McNemar's exact test on the same faces"
+PAIR_HEADERS = ("", "against", "seeds", "only the other right", "only this arm right", "p")
 FOREST_METRICS = ("balanced_accuracy", "accuracy")
 
 
@@ -24,8 +26,8 @@ def differences(results: Results) -> Section:
         was, became = (percent(scores[arm].metrics[name].value) for arm in (results.question.baseline, contrast.arm))
         figures[wording.capital(words)] = f"{was} → {became} %"
     text = (
-        f"“{before}” → “{after}” on {view.faces:,} faces: {view.split_name}, {view.labels_name}. With these faces and "
-        f"seeds a true difference in {METRIC_NAMES[contrast.metric]} of {percent(contrast.smallest_effect)} points "
+        f"“{before}” → “{after}” on {view.faces:,} faces: {results.where(view)}, {view.labels_name}. With these faces "
+        f"and seeds a true difference in {METRIC_NAMES[contrast.metric]} of {percent(contrast.smallest_effect)} points "
         "would have been found four times out of five; smaller ones more rarely."
     )
     parts = [pages.key_figures(figures), pages.paragraph(text)]
@@ -36,8 +38,8 @@ def differences(results: Results) -> Section:
         table = effects_table(results, found[shown.key], axis)
         parts += [pages.heading(wording.capital(shown.labels_name)), table]
     caption = (
-        f"Differences to “{before}” in points, with 95 % intervals over test faces and seeds, on the test split "
-        "without twins. Filled: the interval does not touch zero, not corrected for looking at several arms (“Tests” "
+        f"Differences to “{before}” in points, with 95 % intervals over test faces and seeds; without twins. "
+        "Filled: the interval does not touch zero, not corrected for looking at several arms (“Tests” "
         "is). Blue: the one contrast chosen beforehand; all else is exploratory."
     )
     return Section("Differences", pages.figure("".join(parts), caption))
@@ -71,9 +73,14 @@ def scores(results: Results) -> Section:
         "note",
     )
     first, *others = results.sorted_views
-    parts = [note, pages.heading(_title(first)), pages.paragraph(_faces_note(first), "note"), _levels(results, first)]
+    parts = [
+        note,
+        pages.heading(_title(results, first)),
+        pages.paragraph(_faces_note(first), "note"),
+        _levels(results, first),
+    ]
     parts += [
-        marks.details(_title(view), pages.paragraph(_faces_note(view), "note") + _levels(results, view))
+        marks.details(_title(results, view), pages.paragraph(_faces_note(view), "note") + _levels(results, view))
         for view in others
     ]
     return Section("All scores", "".join(parts))
@@ -89,11 +96,11 @@ def tests(results: Results) -> Section:
         "finds with 80 % power.",
         "note",
     )
-    parts = [note, pages.heading(_title(first)), _tests_table(results, first)]
+    parts = [note, pages.heading(_title(results, first)), _tests_table(results, first)]
     if len(results.main_arms) < len(results.arms):
         parts.append(marks.details("The arms of the curves", _tests_table(results, first, main=False)))
-    parts += [marks.details(_title(view), _tests_table(results, view)) for view in others]
-    parts += [pages.heading("McNemar's exact test on the same faces"), _pairs(results, first)]
+    parts += [marks.details(_title(results, view), _tests_table(results, view)) for view in others]
+    parts += [pages.heading(PAIRS), pages.table(PAIR_HEADERS, paired_tests(results, first))]
     return Section("Tests", "".join(parts))
 
 
@@ -155,15 +162,15 @@ def _tests_table(results: Results, view: View, *, main: bool = True) -> Html:
     return pages.table(["", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows, "llrrrr")
 
 
-def _pairs(results: Results, view: View) -> Html:
-    """A row per arm: faces that changed sides, seed by seed."""
+def paired_tests(results: Results, view: View) -> list[list[str]]:
+    """A row per pair of arms: faces that changed sides, seed by seed."""
     found = [test for test in results.mcnemar if test.view == view.key]
     rows = []
-    for arm, group in groupby(found, key=lambda test: test.arm):
-        of_arm = list(group)
-        rows.append([results.titles[arm], *(_joined(of_arm, name) for name in ("seed", "lost", "won", "p_value"))])
-    headers = ["", "seeds", "only the baseline right", "only this arm right", "p"]
-    return pages.table(headers, rows)
+    for (arm, against), group in groupby(found, key=lambda test: (test.arm, test.against)):
+        of_pair = list(group)
+        names = (results.titles[arm], results.titles[against or results.question.baseline])
+        rows.append([*names, *(_joined(of_pair, name) for name in ("seed", "lost", "won", "p_value"))])
+    return rows
 
 
 def _joined(tests: Sequence[PairTest], name: str) -> str:
@@ -171,8 +178,8 @@ def _joined(tests: Sequence[PairTest], name: str) -> str:
     return " · ".join(wording.p_value(value) if name == "p_value" else str(value) for value in values)
 
 
-def _title(view: View) -> str:
-    return f"{wording.capital(view.split_name)}, {view.labels_name}"
+def _title(results: Results, view: View) -> str:
+    return f"{wording.capital(results.where(view))}, {view.labels_name}"
 
 
 def _faces_note(view: View) -> str:

@@ -11,10 +11,11 @@ from fer_data import pages
 from fer_data.pages import Html, Section
 
 
-def faces(sheets: Sequence[Sheet]) -> Section | Missing:
+def faces(results: Results, sheets: Sequence[Sheet]) -> Section | Missing:
     """What was relabelled, dropped and generated."""
     if not sheets:
-        return Missing("Faces", "no labels changed and no faces were generated.")
+        asked = results.configuration.get("sheets") != 0
+        return Missing("Faces", "no labels changed and no faces were generated." if asked else "none were asked for.")
     return Section("Faces", "".join(_drawn(sheet) for sheet in sheets))
 
 

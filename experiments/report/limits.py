@@ -47,6 +47,8 @@ def _scope(results: Results) -> str:
 
 def _chance(results: Results) -> str:
     seeds = wording.counted(len(results.question.seeds), "training seed")
+    if results.folds:
+        seeds += f" (one division into {len(results.folds)} folds, whose training faces overlap)"
     return (
         f"Chance other than that of test faces and {seeds}: a review and a generator were made once each, and what "
         "another reviewer or another seed of a generator would have given is in no interval."

@@ -9,15 +9,16 @@ from experiments.report import (
     classes,
     cross_validation,
     curves,
+    differences,
     fairness,
     generated,
     robustness,
     wording,
 )
-from experiments.report.appendix import POLICIES, leak_counts, trained_where
+from experiments.report.appendix import POLICIES, leak_counts, licences_of, trained_where
 from experiments.report.contents import Results
 from experiments.report.parts import Candidate, Contrast, View
-from experiments.report.wording import METRIC_NAMES, change, level, percent
+from experiments.report.wording import METRIC_NAMES, capital, change, level, percent
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -27,19 +28,27 @@ def markdown(report: Mapping[str, Any]) -> str:
     sections = [
         _head(results, told["lead"]),
         _section("Differences", _differences_note(results), _differences(results)),
+        _against_control(results),
         _section("Class by class", _classes_note(results, first), _classes(results, first)),
+        *(_every_recall(results, view) for view in results.views_without_twins),
         _cross_validated(told["cross_validated"]),
         _review(results),
         _ratio(results),
         _robustness(results),
+        _confusions(results),
         _calibration(results),
         _fairness(results),
         _generated(results, told["synthesis"]),
-        *(_section(f"Levels: {_title(view)}", _faces(view), _levels(results, view)) for view in results.sorted_views),
+        *(
+            _section(f"Levels: {_title(results, view)}", _faces(view), _levels(results, view))
+            for view in results.sorted_views
+        ),
         _tests(results, first),
+        _pairs(results, first),
         _choice(results),
         _leaks(results),
-        _section("Training faces", "", _training_faces(results)),
+        _section("Training faces", "Of the first fold." if results.folds else "", _training_faces(results)),
+        _licences(results),
         _list("What this does not show", told["limits"]),
         _list("Not in this report", [f"{title}: {reason}" for title, reason in told["left_out"].items()]),
         _reproduce(results),
@@ -56,9 +65,8 @@ def _head(results: Results, lead: Sequence[str]) -> str:
 def _differences_note(results: Results) -> str:
     baseline = results.titles[results.question.baseline]
     return (
-        f"Against “{baseline}”, in points, with 95 % intervals over test faces and seeds, on the test split without "
-        "twins. **Bold**: the one contrast chosen beforehand; all else is exploratory. An interval that touches zero "
-        "shows no difference."
+        f"Against “{baseline}”, in points, with 95 % intervals over test faces and seeds; without twins. **Bold**: the "
+        "one contrast chosen beforehand; all else is exploratory. An interval that touches zero shows no difference."
     )
 
 
@@ -80,10 +88,44 @@ def _differences(results: Results) -> str:
     return table(headers, rows)
 
 
+def _against_control(results: Results) -> str:
+    if results.control is None:
+        return ""
+    note = (
+        f"Against “{results.titles[results.control.arm]}”, in points, with 95 % intervals; without twins. Exploratory."
+    )
+    parts = []
+    for view in results.views_without_twins:
+        found: dict[str, list[Contrast]] = {}
+        for contrast in results.control.contrasts:
+            if contrast.view == view.key:
+                found.setdefault(contrast.arm, []).append(contrast)
+        metrics = list(dict.fromkeys(one.metric for of_arm in found.values() for one in of_arm))
+        headers = ["", *(METRIC_NAMES.get(metric, metric.replace(":", " of ")) for metric in metrics)]
+        rows = [[results.titles[arm], *map(change, of_arm)] for arm, of_arm in found.items()]
+        parts.append(f"{capital(view.labels_name)}:\n\n{table(headers, rows)}")
+    return _section("Against the strongest control", note, "\n\n".join(parts))
+
+
+def _every_recall(results: Results, view: View) -> str:
+    """Each class's recall in the baseline, and how every arm changes it."""
+    baseline = results.question.baseline
+    before = results.scores[view.key][baseline].recall
+    rows = [[f"{results.titles[baseline]}, %", *(percent(before[label].value) for label in results.labels)]]
+    for arm in results.main_arms:
+        if arm != baseline:
+            found = [results.contrast(view.key, f"recall:{label}", arm) for label in results.labels]
+            rows.append([results.titles[arm], *("–" if one is None else change(one) for one in found)])
+    headers = ["", *(f"{label} ({view.per_class[label]:,})" for label in results.labels)]
+    note = "Recall of each class (faces), and its change in every arm, in points, with 95 % intervals. Exploratory."
+    return _section(f"Recall in every arm: {wording.view_name(view)}", note, table(headers, rows))
+
+
 def _classes_note(results: Results, view: View) -> str:
     return (
         f"Recall in per cent and its change in points; {wording.view_name(view)}. Smallest effect: the true change "
-        "that this design finds with 80 % power. Precision and F1 before and after: of all answers over the seeds."
+        "that this design finds with 80 % power. Precision, F1 and average precision before and after: precision and "
+        "F1 of all answers over the seeds, average precision the mean over runs."
     )
 
 
@@ -95,10 +137,10 @@ def _classes(results: Results, view: View) -> str:
         contrast = results.contrast(view.key, f"recall:{label}", after)
         changed = ("–", "–") if contrast is None else (change(contrast), wording.smallest(contrast))
         levels = [level(scores[arm].recall[label]) for arm in (before, after)]
-        others = classes.precision_and_f1(results, view, label)
+        others = classes.ranked_and_answered(results, view, label)
         rows.append([label, f"{view.per_class[label]:,}", *levels, *changed, *others])
     headers = ["", "faces", results.titles[before], results.titles[after], "difference", "smallest effect"]
-    headers += ["precision", "F1"]
+    headers += ["precision", "F1", "average precision"]
     return table(headers, rows)
 
 
@@ -115,6 +157,18 @@ def _cross_validated(told: Mapping[str, Any] | None) -> str:
         if (contrast.view, contrast.arm, kind) == (primary.view, primary.arm, "recall"):
             rows.append([label, f"{view['per_class'][label]:,}", change(contrast), wording.smallest(contrast)])
     return _section(cross_validation.TITLE, told["answer"], table(["", "faces", "recall", "smallest effect"], rows))
+
+
+def _pairs(results: Results, view: View) -> str:
+    """McNemar's exact tests, seed by seed."""
+    found = differences.paired_tests(results, view)
+    note = f"Test faces that only one of the two gets right, seed by seed; {wording.view_name(view)}."
+    return _section(differences.PAIRS, note, table(differences.PAIR_HEADERS, found)) if found else ""
+
+
+def _licences(results: Results) -> str:
+    rows = [[name, licence["summary"]] for name, licence in licences_of(results).items()]
+    return _section("Licences", "Facts that the sources state, not legal advice.", table(["", "in words"], rows))
 
 
 def _choice(results: Results) -> str:
@@ -155,17 +209,21 @@ def _robustness(results: Results) -> str:
         return ""
     metric = results.primary.metric
     words = wording.capital(METRIC_NAMES[metric])
-    found = robustness.pooled(results)
-    pools = list(dict.fromkeys(name for of_arm in found.values() for name in of_arm))
-    rows = [
-        [results.titles[arm], *(change(of_arm[pool]) if pool in of_arm else "–" for pool in pools)]
-        for arm, of_arm in found.items()
-    ]
-    baseline = results.titles[results.question.baseline]
-    note = f"{words} against “{baseline}” in points, all severities together, with 95 % intervals over faces and seeds."
-    effects = f"{note}\n\n{table(['arm', *pools], rows)}\n\n" if rows else ""
+    note = f"{words} in points, all severities together, with 95 % intervals over faces and seeds; without twins."
+    parts = []
+    for against in dict.fromkeys((results.question.baseline, results.control_arm)):
+        for view in results.views_without_twins:
+            found = robustness.pooled(results, view.key, against)
+            pools = list(dict.fromkeys(name for of_arm in found.values() for name in of_arm))
+            rows = [
+                [results.titles[arm], *(change(of_arm[pool]) if pool in of_arm else "–" for pool in pools)]
+                for arm, of_arm in found.items()
+            ]
+            if rows and against is not None:
+                head = f"Against “{results.titles[against]}”, {view.labels_name}:"
+                parts.append(f"{head}\n\n{table(['arm', *pools], rows)}")
     means = f"{words} in per cent, the mean over five severities and the seeds:\n\n{_condition_means(results, metric)}"
-    return _section(robustness.TITLE, "", effects + means)
+    return _section(robustness.TITLE, note if parts else "", "\n\n".join([*parts, means]))
 
 
 def _condition_means(results: Results, metric: str) -> str:
@@ -181,19 +239,26 @@ def _condition_means(results: Results, metric: str) -> str:
     return table(["arm", "as they are", *map(robustness.condition_name, conditions)], rows)
 
 
+def _confusions(results: Results) -> str:
+    """What each class is taken for, before and after."""
+    parts = []
+    for arm in (results.question.baseline, results.question.primary):
+        shares = classes.confusion_shares(results, arm)
+        rows = [[label, *(percent(value) for value in row)] for label, row in zip(results.labels, shares, strict=True)]
+        parts.append(f"{results.titles[arm]}:\n\n{table(['true ↓, answered →', *results.labels], rows)}")
+    note = f"Per cent of each true class, the mean over seeds; {wording.view_name(results.sorted_views[0])}."
+    return _section("Confusions", note, "\n\n".join(parts))
+
+
 def _calibration(results: Results) -> str:
-    found = {
-        arm: [calibration.mean_of_runs(results, arm, measure) for measure in calibration.MEASURES]
-        for arm in results.main_arms
-    }
-    if all(value is None for values in found.values() for value in values):
+    names, found = calibration.measures(results)
+    if not names:
         return ""
     rows = [
         [results.titles[arm], *("–" if value is None else f"{value:.3f}" for value in values)]
         for arm, values in found.items()
     ]
-    note = "The mean over seeds, lower is better."
-    return _section(calibration.TITLE, note, table(["", *calibration.MEASURES.values()], rows))
+    return _section(calibration.TITLE, calibration.note(results), table(["", *names], rows))
 
 
 def _fairness(results: Results) -> str:
@@ -244,7 +309,7 @@ def _tests(results: Results, view: View) -> str:
     ]
     note = (
         f"{results.question.resamples:,} resamples of faces and seeds at once; Holm's correction over all exploratory "
-        f"rows of all views. {_title(view)}."
+        f"rows of all views. {_title(results, view)}."
     )
     return _section("Tests", note, table(["arm", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows))
 
@@ -275,8 +340,8 @@ def _reproduce(results: Results) -> str:
     return _list("To get the same numbers again", lines)
 
 
-def _title(view: View) -> str:
-    return f"{view.split_name}, {view.labels_name}"
+def _title(results: Results, view: View) -> str:
+    return f"{results.where(view)}, {view.labels_name}"
 
 
 def _faces(view: View) -> str:

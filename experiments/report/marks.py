@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.report.parts import Estimate
-from experiments.report.wording import interval, percent, points
+from experiments.report.wording import interval, percent, points, shows
 from fer_data import pages
 from fer_data.pages import Html, Section
 
@@ -76,7 +76,7 @@ def effect(entry: Estimate, axis: Axis, *, strong: bool = False, below: bool = F
     if entry.value is None or entry.low is None or entry.high is None:
         return Html("–")
     middle = TRACK_HEIGHT_PX / 2
-    clear = entry.low > 0 or entry.high < 0
+    clear = shows(entry) in ("gain", "loss")
     drawing = (
         f'<line class="zero" x1="{axis.place(0)}" x2="{axis.place(0)}" y1="0" y2="{TRACK_HEIGHT_PX}"/>'
         f'<line class="span" x1="{axis.place(entry.low)}" x2="{axis.place(entry.high)}" y1="{middle}" y2="{middle}"/>'

@@ -51,6 +51,15 @@ class Scores(Part):
     confusion: list[list[float]]  # counts, the mean over seeds; rows truth
 
 
+class Agreement(Part):
+    """How far an arm's probabilities are from what several people said, in nats; the mean over seeds."""
+
+    count: int  # faces that enough people named
+    cross_entropy: float | None
+    entropy: float | None  # of the people: no classifier can be below it
+    kl: float | None
+
+
 class View(Part):
     """Some test faces under one kind of label."""
 
@@ -65,10 +74,11 @@ class View(Part):
 
 
 class PairTest(Part):
-    """McNemar's test of an arm and the baseline, one seed."""
+    """McNemar's test of an arm and another, one seed."""
 
     view: str
     arm: str
+    against: str | None = None  # the baseline or the control; none told: the baseline
     seed: int
     lost: int
     won: int

@@ -44,10 +44,17 @@ def compared_arms(results: Results) -> list[str]:
     return list(dict.fromkeys(arm for arm in named if arm is not None))
 
 
-def pooled(results: Results) -> dict[str, dict[str, ConditionContrast]]:
-    """Arm → conditions → difference to the baseline by the primary metric, in the view of the primary contrast."""
+def pooled(
+    results: Results, view: str | None = None, against: str | None = None
+) -> dict[str, dict[str, ConditionContrast]]:
+    """Arm → conditions → difference by the primary metric.
+
+    Args:
+        view: none given: that of the primary contrast.
+        against: the baseline or the control; none given: the baseline.
+    """
     found: dict[str, dict[str, ConditionContrast]] = {}
-    asked = (results.primary.view, results.primary.metric, results.question.baseline)
+    asked = (view or results.primary.view, results.primary.metric, against or results.question.baseline)
     for contrast in results.under_conditions or []:
         if (contrast.view, contrast.metric, contrast.against) == asked:
             found.setdefault(contrast.arm, {})[contrast.conditions] = contrast

@@ -73,12 +73,12 @@ def duration(seconds: float) -> str:
 
 
 def shows(contrast: Estimate) -> str:
-    """ "gain", "loss", "nothing" (the interval touches zero) or "unknown" (it could not be computed)."""
+    """ "gain", "loss", "nothing" (the interval, as printed, touches zero) or "unknown" (it could not be computed)."""
     if contrast.value is None or contrast.low is None or contrast.high is None:
         return "unknown"
-    if contrast.low > 0:
+    if points(contrast.low).startswith("+"):
         return "gain"
-    return "loss" if contrast.high < 0 else "nothing"
+    return "loss" if points(contrast.high).startswith("−") else "nothing"
 
 
 def answer(results: Mapping[str, Any] | Results) -> str:
@@ -87,7 +87,7 @@ def answer(results: Mapping[str, Any] | Results) -> str:
     contrast = told.primary
     after, before = told.titles[contrast.arm], told.titles[told.question.baseline]
     metric = METRIC_NAMES[contrast.metric]
-    where = f"on the {_where(told.view(contrast.view))}"
+    where = f"on the {_where(told, told.view(contrast.view))}"
     shown = shows(contrast)
     if contrast.value is None or shown == "unknown":
         return f"No answer: {metric} {where} cannot be computed, because a class has no test faces."
@@ -148,6 +148,8 @@ def reviewers(results: Results) -> str:
     told = dict.fromkeys(_reviewed(review) for is_primary, review in reviews if is_primary)
     others = dict.fromkeys(_reviewed(review) for _, review in reviews if _reviewed(review) not in told)
     sentences = list(told or others)
+    if results.folds:
+        sentences.append(f"Counted in the first of {len(results.folds)} folds.")
     if told and others:
         sentences.append(f"{capital(counted(len(others), 'other review'))} for other arms.")
     if any(name.startswith("simulated:") for _, review in reviews for name in review.get("reviewers", [])):
@@ -214,9 +216,9 @@ def _reviewed(review: Mapping[str, Any]) -> str:
     return f"Reviewed by {who}" + (f" ({counts})." if counts else ".")
 
 
-def _where(view: View) -> str:
+def _where(results: Results, view: View) -> str:
     """Which faces, and whose labels."""
-    return f"{view.split_name}, judged by {view.labels_name}"
+    return f"{results.where(view)}, judged by {view.labels_name}"
 
 
 def _design(results: Results) -> str:

@@ -53,6 +53,14 @@ def test_evaluate_writes_figures_and_a_page(fer, project, checkpoint):
     assert code == 0 and json.loads(out)["views"][0]["metrics"]["count"] == 70
 
 
+def test_a_class_that_was_never_learnt_is_named(fer, project, checkpoint):
+    path = checkpoint / "classifier.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "unseen": ["disgust"]}))
+    code, out, _ = fer("evaluate", "manifests/faces", "--checkpoint", checkpoint, "--out", "judged")
+    assert code == 0 and "had no training face of disgust: that it never answers so counts" in out.replace("\n", " ")
+    assert "had no training face of disgust" in (project / "judged.html").read_text()
+
+
 def test_evaluate_refuses_in_one_sentence(fer, project, checkpoint):
     def refused(*arguments):
         code, _, err = fer("evaluate", "manifests/faces", "--checkpoint", checkpoint, *arguments)

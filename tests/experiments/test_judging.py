@@ -9,9 +9,10 @@ import pytest
 
 from classifier.metrics import confusion
 from classifier.robustness import unpack_predictions
+from experiments import judging
 from experiments.before_after import run_experiment
 from experiments.design import prepare
-from experiments.judging import NO_ATTRIBUTES
+from experiments.judging import NO_ATTRIBUTES, votes_of
 from experiments.records import unpack
 from experiments.settings import ExperimentConfig
 from experiments.statistics import balanced_accuracy
@@ -147,6 +148,40 @@ def test_control_and_curves_have_contrasts_of_their_own(finished) -> None:
     at_curve = results["at_curve_seeds"]["leak_free/reference"]["baseline"]["metrics"]["accuracy"]
     assert at_curve["per_seed"] == [second_seed]
     assert [row["seed"] for row in results["mcnemar"] if row["arm"] == "some"][:1] == [2]
+
+
+def test_probabilities_stand_beside_the_distribution_of_votes(finished, monkeypatch) -> None:
+    root, results = finished
+    assert results["votes"] is None  # these faces have no votes
+    design = prepare(config(), root)
+    shares = np.random.default_rng(0).dirichlet(np.ones(7), int(design.test_rows.sum())).astype(np.float32)
+    shares[3] = np.nan
+    monkeypatch.setattr(judging, "label_shares", lambda manifest, rows: shares)
+    found, expected = {}, []
+    inside = next(view.rows for view in design.views if view.key == "leak_free/given")
+    known = inside & ~np.isnan(shares).any(axis=1)
+    for arm in design.question.arms:
+        for seed in (1, 2):
+            record = json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
+            found[0, arm, seed] = record
+            if arm == "cleaned":
+                answered = unpack(record["probabilities"])[known]
+                expected.append(-(shares[known] * np.log(answered)).sum(axis=1).mean())
+    told = votes_of([design], design.views, found)
+    assert told is not None and set(told) == {"baseline", "adjusted", "cleaned"}
+    assert told["cleaned"]["count"] == known.sum() < inside.sum()
+    assert told["cleaned"]["cross_entropy"] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert told["cleaned"]["kl"] == pytest.approx(told["cleaned"]["cross_entropy"] - told["cleaned"]["entropy"])
+
+
+def test_mcnemar_is_against_the_baseline_and_the_control(finished) -> None:
+    pairs = {(row["arm"], row["against"]) for row in finished[1]["mcnemar"]}
+    assert pairs == {
+        ("adjusted", "baseline"),
+        ("cleaned", "baseline"),
+        ("some", "baseline"),
+        ("cleaned", "adjusted"),
+    }
 
 
 def test_reliability_counts_every_seed_and_fairness_says_why_there_is_none(finished) -> None:

@@ -33,6 +33,22 @@ def config(**changes) -> ExperimentConfig:
     return ExperimentConfig(**{**values, **changes})
 
 
+def test_what_the_time_leaves_out_is_named(project: Path) -> None:
+    generator = {"size_px": 16, "channels": 1, "steps": None, "minutes": 60}
+    source = {"kind": "dcgan", "generator": generator, "judges": "judges", "classes": ["fear"], "ratio": 1, "fill": {}}
+    arms = [{"name": "baseline"}, {"name": "drawn", "make": {"add": [{"source": "faces", "ratio": 1, "weight": 1}]}}]
+    asked = config(arms=arms, primary="drawn", sources={"faces": source}, robustness={"arms": "main"})
+    told = look_ahead(asked, project, project / "runs/x")
+    assert told["uncounted"] == [
+        "judges and generators (60 minutes each) for each of the labels that faces learn from, and drawing",
+        "judging covered and dark test faces of 6 runs",
+    ]
+    assert describe_outlook(told)[-1].startswith("not in this time: judges and generators (60 minutes each)")
+    assert (
+        look_ahead(config(arms=arms[:1] * 1 + [{"name": "b"}], primary="b"), project, project / "y")["uncounted"] == []
+    )
+
+
 def test_arms_runs_and_missing_faces_are_told_and_nothing_is_trained(project: Path) -> None:
     told = look_ahead(config(), project, project / "runs/x")
     assert (told["runs"], told["finished"]) == (3 + 3 + 2 + 3, 0)

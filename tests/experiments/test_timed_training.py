@@ -61,6 +61,15 @@ def test_what_another_run_left_is_thrown_away(project, config, monkeypatch):
     assert load_classifier(again.checkpoint).description["configuration"]["seed"] == 1
 
 
+def test_no_more_passes_than_asked_for_are_planned(project, config, monkeypatch):
+    monkeypatch.setattr(timed_training, "measure_pace", lambda *_: Pace(0.1, 0.0, 0.0))
+    faces = manifests.read(project / "manifests/faces")
+    done = train_for(faces, config, project / "runs/timed", 1.0, most_epochs=1)
+    assert done.config.steps == 210 // 16  # 581 would fit
+    fewest = train_for(faces, config, project / "runs/timed", 1.0, most_epochs=0.01)
+    assert fewest.config.steps == config.evaluations
+
+
 def test_too_few_minutes_are_refused(project, config):
     faces = manifests.read(project / "manifests/faces")
     with pytest.raises(FerError, match="expected time for at least 2 steps in 0.0001 minutes, found time for 0"):

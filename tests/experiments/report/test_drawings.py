@@ -75,8 +75,8 @@ def test_bins_with_few_answers_are_not_drawn(full_results) -> None:
 def test_scores_of_runs_are_averaged_over_seeds(full_results) -> None:
     results = Results.model_validate(full_results)
     told = [run.metrics["leak_free/reference"]["ece"] for run in results.runs if run.arm == "cleaned"]
-    assert calibration.mean_of_runs(results, "cleaned", "ece") == pytest.approx(sum(told) / 3)
-    assert calibration.mean_of_runs(results, "cleaned", "unknown") is None
+    assert results.mean_of_runs(results.primary.view, "cleaned", "ece") == pytest.approx(sum(told) / 3)
+    assert results.mean_of_runs(results.primary.view, "cleaned", "unknown") is None
 
 
 def test_conditions_are_averaged_over_severities_and_compared_with_the_baseline(full_results) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.report import write_report
+from experiments.report.classes import ranked_and_answered
 from experiments.report.contents import Results
 from experiments.report.markdown import markdown, table
 from experiments.report.wording import change
@@ -27,15 +28,17 @@ def test_it_is_written_from_the_json_beside_it(report: Path) -> None:
     assert page.startswith("# Before & after\n\nWritten by `fer experiment` from its report.json, not by hand.\n")
     assert f"**{told['answer']}**" in page
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [
-        "Differences", "Class by class", "Cross-validated", "What a review buys", "Occlusion and low light",
-        "Confidence",
+        "Differences", "Against the strongest control", "Class by class",
+        "Recall in every arm: without twins, FER+ majority", "Recall in every arm: without twins, given labels",
+        "Cross-validated", "What a review buys", "Occlusion and low light", "Confusions", "Confidence",
         "Fairness",
         "Levels: test split without twins in train or val, FER+ majority",
         "Levels: test split without twins in train or val, given labels",
         "Levels: test split without pictures that are also in train or val, given labels",
         "Levels: test split without pictures that are also in train or val, FER+ majority",
         "Levels: official test split, given labels", "Levels: official test split, FER+ majority", "Tests",
-        "What was chosen, and when", "Leaks", "Training faces", "What this does not show", "Not in this report",
+        "McNemar's exact test on the same faces", "What was chosen, and when",
+        "Leaks", "Training faces", "Licences", "What this does not show", "Not in this report",
         "To get the same numbers again",
     ]  # fmt: skip
 
@@ -56,7 +59,34 @@ def test_each_class_has_its_precision_and_f1_before_and_after(report: Path, full
         hits, answered, faces = counts[2, 2], counts[:, 2].sum(), counts[2].sum()
         told.append((f"{100 * hits / answered:.1f}", f"{100 * 2 * hits / (answered + faces):.1f}"))
     cells = " | ".join(f"{before} → {after}" for before, after in zip(*told, strict=True))
-    assert re.search(rf"^\| fear \| .* \| {re.escape(cells)} \|$", report.with_suffix(".md").read_text(), re.MULTILINE)
+    assert re.search(
+        rf"^\| fear \| .* \| {re.escape(cells)} \| [\d.]+ → [\d.]+ \|$",
+        report.with_suffix(".md").read_text(),
+        re.MULTILINE,
+    )
+
+
+def test_every_arm_stands_against_the_control_and_the_votes(report: Path, full_results) -> None:
+    page, results = report.with_suffix(".md").read_text(), Results.model_validate(full_results)
+    section = page.split("## Against the strongest control")[1].split("\n## ")[0]
+    found = results.control_contrast("cleaned")
+    assert found is not None and f"| Arm cleaned | {change(found)} | " in section and "recall of disgust" in section
+    assert "| 1.500 |" in page and "on 80 test faces without twins" in page and "is 0.432." in page
+    section = page.split("## McNemar")[1].split("\n## ")[0]
+    assert "| Arm cleaned | Arm baseline | 1 · 2 · 3 | " in section
+    assert "| Arm cleaned | Arm sampled | 1 · 2 · 3 | " in section
+
+
+def test_a_class_is_ranked_and_answered_before_and_after(full_results) -> None:
+    results = Results.model_validate(full_results)
+    view = results.primary.view
+    told = [
+        results.mean_of_runs(view, arm, "per_class", "fear", "average_precision") for arm in ("baseline", "cleaned")
+    ]
+    one = [run.metrics[view]["per_class"]["fear"]["average_precision"] for run in results.runs if run.arm == "baseline"]
+    assert told[0] == pytest.approx(np.mean(one)) and len(one) == 3
+    assert ranked_and_answered(results, results.view(view), "fear")[2] == f"{100 * told[0]:.1f} → {100 * told[1]:.1f}"
+    assert results.mean_of_runs(view, "cleaned", "nothing") is None
 
 
 def test_every_table_is_whole(report: Path) -> None:

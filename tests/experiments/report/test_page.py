@@ -112,7 +112,7 @@ def test_why_nothing_is_told_of_generated_faces(tmp_path: Path, make_results) ->
 
 def test_folds_are_listed(tmp_path: Path, folded_results) -> None:
     page = write_report(folded_results, tmp_path / "report.html").read_text()
-    assert page.count("1,234") == 3 and "Of the first fold." in page
+    assert page.count("1,234") == 3 and "Of the first fold." in page and "<strong>Cross-validated" not in page
 
 
 def test_the_page_needs_nothing_but_itself(full_page: Path) -> None:

@@ -37,11 +37,22 @@ def test_an_answer_that_cannot_be_computed_says_so(make_results) -> None:
 
 def test_folds_are_named_in_the_answer(folded_results) -> None:
     assert "faces judged once each in 3 folds, 2 seeds" in wording.answer(folded_results)
+    assert "on the test faces of all folds without twins in train or val" in wording.answer(folded_results)
+    assert "Counted in the first of 3 folds." in wording.reviewers(Results.model_validate(folded_results))
 
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(0.01, 0.2, "gain"), (-0.2, -0.01, "loss"), (0.0, 0.2, "nothing"), (-0.2, 0.0, "nothing"), (-0.1, 0.1, "nothing")],
+    [
+        (0.01, 0.2, "gain"),
+        (-0.2, -0.01, "loss"),
+        (0.0, 0.2, "nothing"),
+        (-0.2, 0.0, "nothing"),
+        (-0.1, 0.1, "nothing"),
+        (0.0004, 0.2, "nothing"),  # printed as [0.0, +20.0]
+        (-0.2, -0.0004, "nothing"),
+        (0.0006, 0.2, "gain"),
+    ],
 )
 def test_an_interval_that_touches_zero_shows_nothing(low: float, high: float, expected: str) -> None:
     assert wording.shows(estimate((low + high) / 2, low, high)) == expected
