@@ -24,7 +24,7 @@ from experiments.design import question_of
 from experiments.held_out import HeldOut
 from experiments.identity import rows_sha256
 from experiments.records import record_path, unpack
-from experiments.report.markdown import table
+from experiments.report.markdown_text import table
 from experiments.report.parts import Contrast, View
 from experiments.report.wording import METRIC_NAMES, capital, change, p_value, percent, view_name
 from experiments.results import summarise

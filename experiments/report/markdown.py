@@ -6,10 +6,8 @@ from typing import Any
 from experiments.report import (
     calibration,
     choice,
-    classes,
     cross_validation,
     curves,
-    differences,
     fairness,
     generated,
     robustness,
@@ -17,8 +15,19 @@ from experiments.report import (
 )
 from experiments.report.appendix import POLICIES, leak_counts, licences_of, trained_where
 from experiments.report.contents import Results
+from experiments.report.markdown_comparisons import (
+    classes_section,
+    confusions_section,
+    control_section,
+    differences_section,
+    pairs_section,
+    recalls_section,
+    tests_section,
+    view_title,
+)
+from experiments.report.markdown_text import bullets, section, table
 from experiments.report.parts import Candidate, Contrast, View
-from experiments.report.wording import METRIC_NAMES, capital, change, level, percent
+from experiments.report.wording import METRIC_NAMES, change, level, percent
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -27,121 +36,39 @@ def markdown(report: Mapping[str, Any]) -> str:
     first = results.sorted_views[0]
     sections = [
         _head(results, told["lead"]),
-        _section("Differences", _differences_note(results), _differences(results)),
-        _against_control(results),
-        _section("Class by class", _classes_note(results, first), _classes(results, first)),
-        *(_every_recall(results, view) for view in results.views_without_twins),
+        differences_section(results),
+        control_section(results),
+        classes_section(results, first),
+        *(recalls_section(results, view) for view in results.views_without_twins),
         _cross_validated(told["cross_validated"]),
         _review(results),
         _ratio(results),
         _robustness(results),
-        _confusions(results),
+        confusions_section(results),
         _calibration(results),
         _fairness(results),
         _generated(results, told["synthesis"]),
         *(
-            _section(f"Levels: {_title(results, view)}", _faces(view), _levels(results, view))
+            section(f"Levels: {view_title(results, view)}", _faces(view), _levels(results, view))
             for view in results.sorted_views
         ),
-        _tests(results, first),
-        _pairs(results, first),
+        tests_section(results, first),
+        pairs_section(results, first),
         _choice(results),
         _leaks(results),
-        _section("Training faces", "Of the first fold." if results.folds else "", _training_faces(results)),
+        section("Training faces", "Of the first fold." if results.folds else "", _training_faces(results)),
         _licences(results),
-        _list("What this does not show", told["limits"]),
-        _list("Not in this report", [f"{title}: {reason}" for title, reason in told["left_out"].items()]),
+        bullets("What this does not show", told["limits"]),
+        bullets("Not in this report", [f"{part}: {reason}" for part, reason in told["left_out"].items()]),
         _reproduce(results),
     ]
-    return "\n".join(section for section in sections if section)
+    return "\n".join(one for one in sections if one)
 
 
 def _head(results: Results, lead: Sequence[str]) -> str:
     note = "Written by `fer experiment` from its report.json, not by hand."
     first, *others = lead
     return "\n".join([f"# {results.title}\n", f"{note}\n", f"**{first}**\n", *(f"{line}\n" for line in others)])
-
-
-def _differences_note(results: Results) -> str:
-    baseline = results.titles[results.question.baseline]
-    return (
-        f"Against “{baseline}”, in points, with 95 % intervals over test faces and seeds; without twins. **Bold**: the "
-        "one contrast chosen beforehand; all else is exploratory. An interval that touches zero shows no difference."
-    )
-
-
-def _differences(results: Results) -> str:
-    views = results.views_without_twins
-    metrics = ("balanced_accuracy", "accuracy")
-    headers = ["arm", *(f"{METRIC_NAMES[metric]}, {view.labels_name}" for view in views for metric in metrics)]
-    rows = []
-    for arm in results.main_arms:
-        if arm == results.question.baseline:
-            continue
-        cells = [results.titles[arm]]
-        for view in views:
-            for metric in metrics:
-                contrast = results.contrast(view.key, metric, arm)
-                cell = change(contrast) if contrast is not None else "–"
-                cells.append(f"**{cell}**" if contrast is not None and contrast.family == "primary" else cell)
-        rows.append(cells)
-    return table(headers, rows)
-
-
-def _against_control(results: Results) -> str:
-    if results.control is None:
-        return ""
-    note = (
-        f"Against “{results.titles[results.control.arm]}”, in points, with 95 % intervals; without twins. Exploratory."
-    )
-    parts = []
-    for view in results.views_without_twins:
-        found: dict[str, list[Contrast]] = {}
-        for contrast in results.control.contrasts:
-            if contrast.view == view.key:
-                found.setdefault(contrast.arm, []).append(contrast)
-        metrics = list(dict.fromkeys(one.metric for of_arm in found.values() for one in of_arm))
-        headers = ["", *(METRIC_NAMES.get(metric, metric.replace(":", " of ")) for metric in metrics)]
-        rows = [[results.titles[arm], *map(change, of_arm)] for arm, of_arm in found.items()]
-        parts.append(f"{capital(view.labels_name)}:\n\n{table(headers, rows)}")
-    return _section("Against the strongest control", note, "\n\n".join(parts))
-
-
-def _every_recall(results: Results, view: View) -> str:
-    """Each class's recall in the baseline, and how every arm changes it."""
-    baseline = results.question.baseline
-    before = results.scores[view.key][baseline].recall
-    rows = [[f"{results.titles[baseline]}, %", *(percent(before[label].value) for label in results.labels)]]
-    for arm in results.main_arms:
-        if arm != baseline:
-            found = [results.contrast(view.key, f"recall:{label}", arm) for label in results.labels]
-            rows.append([results.titles[arm], *("–" if one is None else change(one) for one in found)])
-    headers = ["", *(f"{label} ({view.per_class[label]:,})" for label in results.labels)]
-    note = "Recall of each class (faces), and its change in every arm, in points, with 95 % intervals. Exploratory."
-    return _section(f"Recall in every arm: {wording.view_name(view)}", note, table(headers, rows))
-
-
-def _classes_note(results: Results, view: View) -> str:
-    return (
-        f"Recall in per cent and its change in points; {wording.view_name(view)}. Smallest effect: the true change "
-        "that this design finds with 80 % power. Precision, F1 and average precision before and after: precision and "
-        "F1 of all answers over the seeds, average precision the mean over runs."
-    )
-
-
-def _classes(results: Results, view: View) -> str:
-    before, after = results.question.baseline, results.question.primary
-    scores = results.scores[view.key]
-    rows = []
-    for label in results.labels:
-        contrast = results.contrast(view.key, f"recall:{label}", after)
-        changed = ("–", "–") if contrast is None else (change(contrast), wording.smallest(contrast))
-        levels = [level(scores[arm].recall[label]) for arm in (before, after)]
-        others = classes.ranked_and_answered(results, view, label)
-        rows.append([label, f"{view.per_class[label]:,}", *levels, *changed, *others])
-    headers = ["", "faces", results.titles[before], results.titles[after], "difference", "smallest effect"]
-    headers += ["precision", "F1", "average precision"]
-    return table(headers, rows)
 
 
 def _cross_validated(told: Mapping[str, Any] | None) -> str:
@@ -156,19 +83,12 @@ def _cross_validated(told: Mapping[str, Any] | None) -> str:
         kind, _, label = contrast.metric.partition(":")
         if (contrast.view, contrast.arm, kind) == (primary.view, primary.arm, "recall"):
             rows.append([label, f"{view['per_class'][label]:,}", change(contrast), wording.smallest(contrast)])
-    return _section(cross_validation.TITLE, told["answer"], table(["", "faces", "recall", "smallest effect"], rows))
-
-
-def _pairs(results: Results, view: View) -> str:
-    """McNemar's exact tests, seed by seed."""
-    found = differences.paired_tests(results, view)
-    note = f"Test faces that only one of the two gets right, seed by seed; {wording.view_name(view)}."
-    return _section(differences.PAIRS, note, table(differences.PAIR_HEADERS, found)) if found else ""
+    return section(cross_validation.TITLE, told["answer"], table(["", "faces", "recall", "smallest effect"], rows))
 
 
 def _licences(results: Results) -> str:
     rows = [[name, licence["summary"]] for name, licence in licences_of(results).items()]
-    return _section("Licences", "Facts that the sources state, not legal advice.", table(["", "in words"], rows))
+    return section("Licences", "Facts that the sources state, not legal advice.", table(["", "in words"], rows))
 
 
 def _choice(results: Results) -> str:
@@ -177,7 +97,7 @@ def _choice(results: Results) -> str:
         + table(["arm", "score", "seed by seed"], [_candidate(results, one, arm) for one in candidates])
         for name, arm, candidates in choice.chosen_among(results)
     ]
-    return _section(choice.TITLE, choice.sentence(results), "\n\n".join(parts)) if parts else ""
+    return section(choice.TITLE, choice.sentence(results), "\n\n".join(parts)) if parts else ""
 
 
 def _candidate(results: Results, candidate: Candidate, chosen: str) -> list[str]:
@@ -191,12 +111,12 @@ def _review(results: Results) -> str:
         [name, faces, *_changes(results, arm), wording.points(gain)]
         for name, faces, arm, gain in curves.review_rows(results)
     ]
-    return _section(curves.REVIEWS, curves.caption(results), table(curves.REVIEW_HEADERS, rows)) if rows else ""
+    return section(curves.REVIEWS, curves.caption(results), table(curves.REVIEW_HEADERS, rows)) if rows else ""
 
 
 def _ratio(results: Results) -> str:
     rows = [[name, ratio, *_changes(results, arm)] for name, ratio, arm in curves.ratio_rows(results)]
-    return _section(curves.RATIOS, curves.caption(results), table(curves.RATIO_HEADERS, rows)) if rows else ""
+    return section(curves.RATIOS, curves.caption(results), table(curves.RATIO_HEADERS, rows)) if rows else ""
 
 
 def _changes(results: Results, arm: str) -> list[str]:
@@ -223,7 +143,7 @@ def _robustness(results: Results) -> str:
                 head = f"Against “{results.titles[against]}”, {view.labels_name}:"
                 parts.append(f"{head}\n\n{table(['arm', *pools], rows)}")
     means = f"{words} in per cent, the mean over five severities and the seeds:\n\n{_condition_means(results, metric)}"
-    return _section(robustness.TITLE, note if parts else "", "\n\n".join([*parts, means]))
+    return section(robustness.TITLE, note if parts else "", "\n\n".join([*parts, means]))
 
 
 def _condition_means(results: Results, metric: str) -> str:
@@ -239,17 +159,6 @@ def _condition_means(results: Results, metric: str) -> str:
     return table(["arm", "as they are", *map(robustness.condition_name, conditions)], rows)
 
 
-def _confusions(results: Results) -> str:
-    """What each class is taken for, before and after."""
-    parts = []
-    for arm in (results.question.baseline, results.question.primary):
-        shares = classes.confusion_shares(results, arm)
-        rows = [[label, *(percent(value) for value in row)] for label, row in zip(results.labels, shares, strict=True)]
-        parts.append(f"{results.titles[arm]}:\n\n{table(['true ↓, answered →', *results.labels], rows)}")
-    note = f"Per cent of each true class, the mean over seeds; {wording.view_name(results.sorted_views[0])}."
-    return _section("Confusions", note, "\n\n".join(parts))
-
-
 def _calibration(results: Results) -> str:
     names, found = calibration.measures(results)
     if not names:
@@ -258,7 +167,7 @@ def _calibration(results: Results) -> str:
         [results.titles[arm], *("–" if value is None else f"{value:.3f}" for value in values)]
         for arm, values in found.items()
     ]
-    return _section(calibration.TITLE, calibration.note(results), table(["", *names], rows))
+    return section(calibration.TITLE, calibration.note(results), table(["", *names], rows))
 
 
 def _fairness(results: Results) -> str:
@@ -271,7 +180,7 @@ def _fairness(results: Results) -> str:
         ]
         headers = [f"gap by {attribute}", "smallest group", *(results.titles[arm] for arm in told)]
         parts.append(table(headers, rows))
-    return _section(fairness.TITLE, fairness.note(results), "\n\n".join(parts)) if parts else ""
+    return section(fairness.TITLE, fairness.note(results), "\n\n".join(parts)) if parts else ""
 
 
 def _generated(results: Results, synthesis: Mapping[str, Any] | None) -> str:
@@ -283,7 +192,7 @@ def _generated(results: Results, synthesis: Mapping[str, Any] | None) -> str:
     ]
     lines = "\n".join(f"- {line}" for line in generated.notes(synthesis, results))
     content = f"{table(list(generated.HEADERS), rows)}\n\n{lines}".strip()
-    return _section(generated.TITLE, generated.caption(synthesis), content)
+    return section(generated.TITLE, generated.caption(synthesis), content)
 
 
 def _levels(results: Results, view: View) -> str:
@@ -294,29 +203,9 @@ def _levels(results: Results, view: View) -> str:
     return table(["arm", *METRIC_NAMES.values()], rows)
 
 
-def _tests(results: Results, view: View) -> str:
-    rows = [
-        [
-            results.titles[contrast.arm],
-            METRIC_NAMES[contrast.metric],
-            change(contrast),
-            wording.p_value(contrast.p_value),
-            "primary" if contrast.family == "primary" else wording.p_value(contrast.p_holm),
-            wording.smallest(contrast),
-        ]
-        for contrast in results.contrasts
-        if contrast.view == view.key and contrast.metric in METRIC_NAMES
-    ]
-    note = (
-        f"{results.question.resamples:,} resamples of faces and seeds at once; Holm's correction over all exploratory "
-        f"rows of all views. {_title(results, view)}."
-    )
-    return _section("Tests", note, table(["arm", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows))
-
-
 def _leaks(results: Results) -> str:
     content = table(["", "faces"], leak_counts(results))
-    return _section("Leaks", f"Policy {POLICIES[results.leaks.policy]}", content)
+    return section("Leaks", f"Policy {POLICIES[results.leaks.policy]}", content)
 
 
 def _training_faces(results: Results) -> str:
@@ -337,27 +226,9 @@ def _reproduce(results: Results) -> str:
         f"versions: {', '.join(f'{name} {version}' for name, version in results.versions.items())}",
         f"SHA-256 of all numbers: `{results.numbers_sha256}`",
     ]
-    return _list("To get the same numbers again", lines)
-
-
-def _title(results: Results, view: View) -> str:
-    return f"{results.where(view)}, {view.labels_name}"
+    return bullets("To get the same numbers again", lines)
 
 
 def _faces(view: View) -> str:
     left = f"; {view.left_out:,} without a clear truth among the labels left out" if view.left_out else ""
     return f"{view.faces:,} faces{left}. Per cent, the mean over seeds, with 95 % intervals over faces and seeds."
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; a bar inside a cell is escaped."""
-    lines = [headers, ["---", *["---:"] * (len(headers) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _section(title: str, note: str, content: str) -> str:
-    return "\n".join([f"## {title}\n", *([f"{note}\n"] if note else []), f"{content}\n"])
-
-
-def _list(title: str, lines: Sequence[str]) -> str:
-    return _section(title, "", "\n".join(f"- {line}" for line in lines)) if lines else ""

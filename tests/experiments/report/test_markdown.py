@@ -10,7 +10,8 @@ import pytest
 from experiments.report import write_report
 from experiments.report.classes import ranked_and_answered
 from experiments.report.contents import Results
-from experiments.report.markdown import markdown, table
+from experiments.report.markdown import markdown
+from experiments.report.markdown_text import table
 from experiments.report.wording import change
 
 
