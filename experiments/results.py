@@ -91,12 +91,11 @@ def summarise(
         measured = _measure(sample, labels)
         scores[view.key] = {arm: _scores(sample, measured, index, labels) for index, arm in enumerate(main.arms)}
         contrasts += _contrasts(question, main, question.baseline, question.arms, measured, view)
+        tests += _mcnemar(main, question.baseline, question.arms, view)
         if question.control is not None:
             others = [arm for arm in question.arms if arm != question.baseline]
             against_control += _contrasts(question, main, question.control, others, measured, view)
-        tests += _mcnemar(main, question.baseline, question.arms, view)
-        if question.control is not None:
-            tests += _mcnemar(main, question.control, question.arms, view)
+            tests += _mcnemar(main, question.control, others, view)
         if curve is not None:
             sample = curve.sample(view, [20130702, draws])
             measured = _measure(sample, labels)

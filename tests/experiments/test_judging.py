@@ -12,7 +12,7 @@ from classifier.robustness import unpack_predictions
 from experiments import judging
 from experiments.before_after import run_experiment
 from experiments.design import prepare
-from experiments.judging import NO_ATTRIBUTES, votes_of
+from experiments.judging import NO_ATTRIBUTES, summarise_fairness, votes_of
 from experiments.records import unpack
 from experiments.settings import ExperimentConfig
 from experiments.statistics import balanced_accuracy
@@ -172,6 +172,30 @@ def test_probabilities_stand_beside_the_distribution_of_votes(finished, monkeypa
     assert told["cleaned"]["count"] == known.sum() < inside.sum()
     assert told["cleaned"]["cross_entropy"] == pytest.approx(np.mean(expected), rel=1e-4)
     assert told["cleaned"]["kl"] == pytest.approx(told["cleaned"]["cross_entropy"] - told["cleaned"]["entropy"])
+
+
+def test_fairness_divides_by_what_the_manifest_states(finished, monkeypatch) -> None:
+    root, _ = finished
+    design = prepare(config(), root)
+    faces = int(design.test_rows.sum())
+    age = np.where(np.arange(faces) % 2 == 0, "old", "young").astype(object)
+    monkeypatch.setattr(judging, "read_attributes", lambda manifest, rows: {"age": age})
+    found = {
+        (0, arm, seed): json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
+        for arm in design.question.arms
+        for seed in (1, 2)
+    }
+    told = summarise_fairness([design], design.views, found)
+    assert isinstance(told, dict) and list(told) == ["baseline", "adjusted", "cleaned"]
+    view = next(view for view in design.views if view.key == "leak_free/reference")
+    for name, group in told["cleaned"]["attributes"]["age"]["groups"].items():
+        inside = view.rows & (age == name)
+        right = [
+            (unpack(found[0, "cleaned", seed]["probabilities"]).argmax(axis=1) == view.truth)[inside].mean()
+            for seed in (1, 2)
+        ]
+        assert group["faces"] == inside.sum()
+        assert group["measures"]["accuracy"]["value"] == pytest.approx(np.mean(right))
 
 
 def test_mcnemar_is_against_the_baseline_and_the_control(finished) -> None:
