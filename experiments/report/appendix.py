@@ -63,7 +63,7 @@ def training_faces(results: Results) -> Section:
         counts = [faces.rows, *faces.per_class.values()]
         rows.append([name, *(f"{count:,}" for count in counts)])
     notes = [Html(f"{marks.strong(arm.title)}: {pages.text(arm.note)}") for arm in results.arms if arm.note]
-    table = pages.table(["", "faces", *results.labels], rows)
+    table = pages.table(["", "faces", *results.labels], rows, "w" + "r" * (1 + len(results.labels)))
     if results.folds:
         table = Html(table + pages.paragraph("Of the first fold.", "note"))
     return Section("Training faces", table + (marks.details("What each arm is", pages.bullets(notes)) if notes else ""))

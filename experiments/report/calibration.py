@@ -107,4 +107,4 @@ def _measures(results: Results) -> Html | None:
         ]
         for arm, row in found.items()
     ]
-    return pages.figure(pages.table(["", *names], rows), note(results))
+    return pages.figure(pages.table(["", *names], rows, "w" + "r" * len(names)), note(results))

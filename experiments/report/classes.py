@@ -74,11 +74,12 @@ def recalls_table(results: Results, view: View) -> Html:
         smallest = "–" if change is None else wording.smallest(change)
         recalls = [scores[arm].recall[label] for arm in (before, after)]
         levels = [marks.two_lines(wording.percent(one.value), wording.interval(one, signed=False)) for one in recalls]
-        others = ranked_and_answered(results, view, label)
-        rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest, *others])
-    headers = ["", "faces", marks.scale_of("difference", axis), "before", "after", "smallest effect", "precision", "F1"]
-    headers.append("average precision")
-    return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrrrrr")}</div>')
+        precision, f1, ranked = ranked_and_answered(results, view, label)
+        answered = marks.two_lines(precision, f1)
+        rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest, answered, ranked])
+    headers = ["", "faces", marks.scale_of("difference", axis), "before", "after"]
+    headers += [Html("smallest<br>effect"), marks.two_lines("precision", "F1"), Html("average<br>precision")]
+    return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrrrr")}</div>')
 
 
 def ranked_and_answered(results: Results, view: View, label: str) -> list[str]:

@@ -100,7 +100,7 @@ def tests(results: Results) -> Section:
     if len(results.main_arms) < len(results.arms):
         parts.append(marks.details("The arms of the curves", _tests_table(results, first, main=False)))
     parts += [marks.details(_title(results, view), _tests_table(results, view)) for view in others]
-    parts += [pages.heading(PAIRS), pages.table(PAIR_HEADERS, paired_tests(results, first))]
+    parts += [pages.heading(PAIRS), pages.table(PAIR_HEADERS, paired_tests(results, first), "wwrrrr")]
     return Section("Tests", "".join(parts))
 
 
@@ -143,7 +143,7 @@ def _levels(results: Results, view: View) -> Html:
         ]
         for arm, found in results.scores[view.key].items()
     ]
-    return pages.table(["", *(wording.capital(name) for name in METRIC_NAMES.values())], rows)
+    return pages.table(["", *(wording.capital(name) for name in METRIC_NAMES.values())], rows, "wrrr")
 
 
 def _tests_table(results: Results, view: View, *, main: bool = True) -> Html:
@@ -159,7 +159,7 @@ def _tests_table(results: Results, view: View, *, main: bool = True) -> Html:
         for contrast in results.contrasts
         if contrast.view == view.key and contrast.metric in METRIC_NAMES and (contrast.arm in results.main_arms) == main
     ]
-    return pages.table(["", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows, "llrrrr")
+    return pages.table(["", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows, "wlrrrr")
 
 
 def paired_tests(results: Results, view: View) -> list[list[str]]:

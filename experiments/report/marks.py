@@ -133,9 +133,9 @@ def shaded_changes(columns: Sequence[str], rows: Mapping[str, Sequence[Estimate 
     values = [abs(entry.value) for row in rows.values() for entry in row if entry is not None and entry.value]
     largest = max(values, default=1.0)
     head = "".join(f'<th scope="col">{pages.text(name)}</th>' for name in columns)
+    shaded = {name: "".join(_shaded(entry, largest) for entry in row) for name, row in rows.items()}
     body = "".join(
-        f'<tr><th scope="row">{pages.text(name)}</th>{"".join(_shaded(entry, largest) for entry in row)}</tr>\n'
-        for name, row in rows.items()
+        f'<tr><th scope="row" class="wrap">{pages.text(name)}</th>{cells}</tr>\n' for name, cells in shaded.items()
     )
     return Html(
         f'<div class="scroll"><table class="matrix"><thead><tr><th></th>{head}</tr></thead>'
