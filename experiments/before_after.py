@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from classifier.metrics import evaluate
 from experiments import choice as choices
 from experiments.arms import ChooseConfig
 from experiments.checks import require_arms
@@ -21,7 +22,7 @@ from experiments.folds import fold_configs
 from experiments.judging import reliability_of, summarise_fairness, votes_of
 from experiments.provenance import describe
 from experiments.records import unpack
-from experiments.results import summarise
+from experiments.results import summarise, without_nan
 from experiments.runs import Part, with_metrics
 from experiments.schedule import Record, Run, plain_twin, runs_of, work_off
 from experiments.settings import ExperimentConfig
@@ -190,7 +191,21 @@ def _from_records(parts: Sequence[Part], found: Mapping[Run, Record]) -> dict[st
         {**{key: record[key] for key in kept if key in record}, **({"fold": run[0]} if len(parts) > 1 else {})}
         for run, record in found.items()
     ]
-    return {**numbers, "runs": runs}
+    told = {**numbers, "runs": runs}
+    if len(parts) > 1:
+        views = pooled_views(designs)
+        told["over_folds"] = [
+            {
+                "arm": arm,
+                "seed": seed,
+                "metrics": {
+                    view.key: without_nan(evaluate(view.truth[view.rows], answered[view.rows], labels))
+                    for view in views
+                },
+            }
+            for (arm, seed), answered in probabilities.items()
+        ]
+    return told
 
 
 def pooled_views(designs: Sequence[Design]) -> list[View]:

@@ -24,7 +24,7 @@ def collect_heat_maps(parts: Sequence[Part]) -> dict[str, list[Sheet]]:
     if not part.design.config.sheets:
         return {}
     question, yardstick, found = part.design.question, part.design.yardstick, {}
-    links = [yardstick.root / path for path in part.design.config.links]
+    links = [part.design.root / path for path in part.design.config.links]
     for arm in (question.baseline, question.primary):
         if part.has_checkpoint(arm, question.seeds[0]):
             classifier = load_classifier(checkpoint_folder(part.run_folder(arm, question.seeds[0])))

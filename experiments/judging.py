@@ -1,4 +1,4 @@
-"""What is told of the judged runs besides scores and contrasts: calibration, and fairness by stated attributes."""
+"""What is told of the judged runs besides scores and contrasts: calibration, votes, fairness by stated attributes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,9 +33,10 @@ def reliability_of(designs: Sequence[Design], views: Sequence[View], found: Mapp
 def votes_of(
     designs: Sequence[Design], views: Sequence[View], found: Mapping[Run, Record]
 ) -> dict[str, dict[str, Any]] | None:
-    """Main arm → how far its probabilities are from the distribution of votes, the mean over seeds; None without votes.
+    """Main arm → how far its probabilities are from the shares of votes, the mean over seeds; None without votes.
 
-    On test faces without twins, whatever their label; `classifier.confidence.distribution_scores` tells the scores.
+    Shares are those after FER+'s filter (`fer_data.votes.label_shares`: votes that stand alone are dropped), of
+    labelled test faces without twins; `classifier.confidence.distribution_scores` tells the scores.
     """
     shares = np.concatenate([label_shares(design.yardstick, design.test_rows) for design in designs])
     question = designs[0].question

@@ -23,7 +23,8 @@ def look_ahead(config: ExperimentConfig, root: Path, out: Path, reporter: Report
     Returns:
         JSON-able: arms (name, role, seeds, train_rows, per_class, origins; undrawn: null, or the labels that the
         generator of missing faces learns from), leaks, runs, lifted (those that are another run's
-        classifier, lifted), finished, seconds_per_run and seconds (of what is left to train, one run after the other).
+        classifier, lifted), finished, seconds_per_run and seconds (of what is left to train, one run after the other),
+        uncounted (what takes time besides, in words), folds (null: none) and choice (null: nothing is chosen).
 
     Raises:
         FerError: what the experiment is refused for.
@@ -89,17 +90,18 @@ def _uncounted(config: ExperimentConfig, parts: Sequence[Part]) -> list[str]:
     undrawn = [part.design.config.arm(name) for part in parts for name in part.design.undrawn]
     asked = {add.source for arm in undrawn if arm.make is not None for add in arm.make.add if add.source is not None}
     if asked:
-        minutes = {config.sources[name].generator_config().minutes for name in asked}
-        each = (
-            f" ({', '.join(f'{one:g}' for one in sorted(filter(None, minutes)))} minutes each)" if any(minutes) else ""
-        )
+        names = [f"“{name}”{_minutes(config.sources[name].generator_config().minutes)}" for name in sorted(asked)]
         where = " in every fold" if len(parts) > 1 else ""
-        names = ", ".join(sorted(asked))
-        found.append(f"judges and generators{each} for each of the labels that {names} learn from{where}, and drawing")
+        found.append(f"judges, the generators of {', '.join(names)} for each kind of labels{where}, and drawing")
     covered = sum(len(config.seeds_of(arm)) for arm in config.arms if config.judges_conditions(arm)) * len(parts)
-    if covered:
+    covered -= sum(len(list(part.records.glob("*.conditions.json"))) for part in parts)
+    if covered > 0:
         found.append(f"judging covered and dark test faces of {covered:,} runs")
     return found
+
+
+def _minutes(minutes: float | None) -> str:
+    return "" if minutes is None else f" ({minutes:g} minutes)"
 
 
 def _is_lifted(parts: Sequence[Part], run: Run, twin: Run | None, records: Mapping[Run, Record]) -> bool:

@@ -38,15 +38,15 @@ def train(
     if dry_run:
         return show_plan(as_json, configuration.model_dump(mode="json"), [out])
     checkpoint = train_manifest(opened, configuration, out, reporter(as_json), leaks=leaks, replace=replace)
-    leaking = read_json(checkpoint / "classifier.json")["trained_on"]["leaking_faces"]
+    leaking = read_json(checkpoint / "classifier.json")["trained_on"].get("leaking_faces", 0)
     lines = []
     if leaking and leaks == "score_apart":
         lines.append(
-            f"{leaking:,} training faces are one with faces of val or test; fer evaluate scores with and without them "
-            "(--leaks drop_from_train trains without them, --leaks refuse stops)"
+            f"training faces that are one with faces of val or test: {leaking:,}; fer evaluate scores the test split "
+            "with and without such twins (--leaks drop_from_train trains without them, --leaks refuse stops)"
         )
     following = [f"fer evaluate {short(manifest)} --checkpoint {short(checkpoint)}"]
-    return say(as_json, {"checkpoint": checkpoint, "leaking_faces": leaking}, lines, [checkpoint], following)
+    return say(as_json, {"checkpoint": checkpoint}, lines, [checkpoint], following)
 
 
 @app.command()

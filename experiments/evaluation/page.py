@@ -82,13 +82,14 @@ def lead(found: Mapping[str, Any]) -> str:
 
 def never_learnt(found: Mapping[str, Any]) -> str:
     """That faces of a class are judged which the classifier never learnt, in one sentence; else empty."""
-    faces = main_view(found)["metrics"]["per_class"]
-    names = [name for name in found["classifier"].get("unseen", []) if faces[name]["count"]]
+    faces = [view["metrics"]["per_class"] for view in found["views"]]
+    unseen = found["classifier"].get("unseen", [])
+    names = [name for name in unseen if any(of_view[name]["count"] for of_view in faces)]
     if not names:
         return ""
     return (
-        f"The classifier had no training face of {' and '.join(names)}: that it never answers so counts in balanced "
-        "accuracy and macro-F1."
+        f"The classifier had no training face of {' and '.join(names)}; its answers to such faces count in balanced "
+        "accuracy and macro-F1 all the same."
     )
 
 

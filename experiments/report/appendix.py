@@ -44,7 +44,8 @@ def leaks(results: Results) -> Section:
         if count
     ]
     policy = pages.paragraph(f"Policy {POLICIES[results.leaks.policy]}")
-    return Section("Leaks", policy + pages.table(["", "faces"], rows, "wr"))
+    first = pages.paragraph("Of the first fold.", "note") if results.folds else ""
+    return Section("Leaks", policy + pages.table(["", "faces"], rows, "wr") + first)
 
 
 def leak_counts(results: Results) -> list[list[object]]:

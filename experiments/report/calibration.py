@@ -22,12 +22,12 @@ MEASURES = {
     ("selective_accuracy", "0.5"): "accuracy on the surest half",
     ("selective_accuracy", "0.8"): "on the surest 80 %",
 }
-VOTES = "cross-entropy to the votes, nats"
+VOTES = "cross-entropy to the shares of votes, nats"
 
 
 def calibration(results: Results) -> Section | Missing:
     """Reliability diagrams before and after, and the scores that depend on probabilities."""
-    table = _measures(results)
+    table = _table(results)
     if not results.reliability and table is None:
         return Missing(TITLE, "the records hold no scores of probabilities.")
     parts = []
@@ -58,7 +58,7 @@ def calibration(results: Results) -> Section | Missing:
     return Section(TITLE, "".join(parts))
 
 
-def measures(results: Results) -> tuple[list[str], dict[str, list[float | None]]]:
+def scores_by_arm(results: Results) -> tuple[list[str], dict[str, list[float | None]]]:
     """The names of the scores that depend on probabilities, and each main arm's, where any arm has one."""
     found: dict[str, list[float | None]] = {
         arm: [results.mean_of_runs(results.primary.view, arm, *keys) for keys in MEASURES] for arm in results.main_arms
@@ -72,7 +72,7 @@ def measures(results: Results) -> tuple[list[str], dict[str, list[float | None]]
     return [names[column] for column in shown], {arm: [row[column] for column in shown] for arm, row in found.items()}
 
 
-def note(results: Results) -> str:
+def scores_note(results: Results) -> str:
     """What the scores are, in words."""
     told = (
         "The mean over seeds. Errors, scores, entropies and areas: lower is better; accuracy on the answers of highest "
@@ -82,8 +82,9 @@ def note(results: Results) -> str:
     first = next(iter((results.votes or {}).values()), None)
     if first is not None and first.entropy is not None:
         told += (
-            f" Votes: on {first.count:,} test faces without twins that enough people named; the people's own entropy, "
-            f"which no classifier can be below, is {first.entropy:.3f}."
+            f" Shares of votes: after FER+'s filter, which drops votes that stand alone, on {first.count:,} labelled "
+            "test faces without twins that enough people named; their own entropy, below which no classifier can be, "
+            f"is {first.entropy:.3f}."
         )
     return told
 
@@ -96,8 +97,8 @@ def _points(bins: Sequence[Bin]) -> list[Point]:
     ]
 
 
-def _measures(results: Results) -> Html | None:
-    names, found = measures(results)
+def _table(results: Results) -> Html | None:
+    names, found = scores_by_arm(results)
     if not names:
         return None
     rows = [
@@ -107,4 +108,4 @@ def _measures(results: Results) -> Html | None:
         ]
         for arm, row in found.items()
     ]
-    return pages.figure(pages.table(["", *names], rows, "w" + "r" * len(names)), note(results))
+    return pages.figure(pages.table(["", *names], rows, "w" + "r" * len(names)), scores_note(results))

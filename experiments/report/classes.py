@@ -23,7 +23,7 @@ def classes(results: Results) -> Section:
             "points, with paired intervals over faces and seeds, not corrected for looking at several classes. "
             "Smallest effect: the smallest true change that this design finds with 80 % power. Precision, F1 "
             "and average precision, before and after, without intervals: the first two of all answers over the seeds, "
-            "the last the mean over runs.",
+            "the last the mean over seeds.",
         ),
     ]
     parts += [pages.heading(f"Every arm, {wording.view_name(first)}"), _all_recalls(results, first)]
@@ -74,7 +74,7 @@ def recalls_table(results: Results, view: View) -> Html:
         smallest = "–" if change is None else wording.smallest(change)
         recalls = [scores[arm].recall[label] for arm in (before, after)]
         levels = [marks.two_lines(wording.percent(one.value), wording.interval(one, signed=False)) for one in recalls]
-        precision, f1, ranked = ranked_and_answered(results, view, label)
+        precision, f1, ranked = precision_f1_ap(results, view, label)
         answered = marks.two_lines(precision, f1)
         rows.append([label, f"{view.per_class[label]:,}", drawn, *levels, smallest, answered, ranked])
     headers = ["", "faces", marks.scale_of("difference", axis), "before", "after"]
@@ -82,11 +82,11 @@ def recalls_table(results: Results, view: View) -> Html:
     return Html(f'<div class="forest">{pages.table(headers, rows, "lrlrrrrr")}</div>')
 
 
-def ranked_and_answered(results: Results, view: View, label: str) -> list[str]:
+def precision_f1_ap(results: Results, view: View, label: str) -> list[str]:
     """A class's precision, F1 and average precision in per cent, "21.3 → 9.0": of the baseline, and the primary arm.
 
     Precision and F1 are of all answers over the seeds; average precision, which asks how faces are ranked, is the mean
-    over runs.
+    over seeds.
     """
     index, told = results.labels.index(label), []
     for arm in (results.question.baseline, results.question.primary):

@@ -26,6 +26,7 @@ from experiments.report.parts import (
     Leaks,
     PairTest,
     Part,
+    PooledRun,
     Question,
     Run,
     Scores,
@@ -62,6 +63,7 @@ class Results(Part):
     mcnemar: list[PairTest]
     numbers_sha256: str
     runs: list[Run]
+    over_folds: list[PooledRun] | None = None  # of a cross-validation
     control: Control | None = None
     at_curve_seeds: dict[str, dict[str, Scores]] | None = None  # as `scores`, over the seeds of the curves only
     reliability: dict[str, list[Bin]] | None = None  # arm → bins, all seeds, in the view of the primary contrast
@@ -112,17 +114,19 @@ class Results(Part):
         """A view by its key."""
         return next(view for view in self.views if view.key == key)
 
-    def where(self, view: View) -> str:
+    def faces_of(self, view: View) -> str:
         """Which test faces a view holds, in words: "test split without twins in train or val"."""
         return view.split_name.replace("test split", "test faces of all folds") if self.folds else view.split_name
 
     def mean_of_runs(self, view: str, arm: str, *keys: str) -> float | None:
-        """What the runs of an arm were scored with in a view, the mean over them; None where one has no such score.
+        """What an arm was scored with in a view, the mean over seeds; None where a run has no such score.
+
+        Of a cross-validation each score is over the faces of all folds.
 
         Args:
             keys: into what `classifier.metrics.evaluate` told, the outer one first.
         """
-        told = [_at(run.metrics.get(view), keys) for run in self.runs if run.arm == arm]
+        told = [_at(run.metrics.get(view), keys) for run in self.over_folds or self.runs if run.arm == arm]
         known = [value for value in told if value is not None]
         return sum(known) / len(known) if known and len(known) == len(told) else None
 

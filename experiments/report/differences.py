@@ -26,8 +26,9 @@ def differences(results: Results) -> Section:
         was, became = (percent(scores[arm].metrics[name].value) for arm in (results.question.baseline, contrast.arm))
         figures[wording.capital(words)] = f"{was} → {became} %"
     text = (
-        f"“{before}” → “{after}” on {view.faces:,} faces: {results.where(view)}, {view.labels_name}. With these faces "
-        f"and seeds a true difference in {METRIC_NAMES[contrast.metric]} of {percent(contrast.smallest_effect)} points "
+        f"“{before}” → “{after}” on {view.faces:,} faces: {results.faces_of(view)}, {view.labels_name}. With these "
+        f"faces and seeds a true difference in {METRIC_NAMES[contrast.metric]} of "
+        f"{percent(contrast.smallest_effect)} points "
         "would have been found four times out of five; smaller ones more rarely."
     )
     parts = [pages.key_figures(figures), pages.paragraph(text)]
@@ -179,7 +180,7 @@ def _joined(tests: Sequence[PairTest], name: str) -> str:
 
 
 def _title(results: Results, view: View) -> str:
-    return f"{wording.capital(results.where(view))}, {view.labels_name}"
+    return f"{wording.capital(results.faces_of(view))}, {view.labels_name}"
 
 
 def _faces_note(view: View) -> str:

@@ -23,7 +23,8 @@ def heat_maps(results: Results, sheets: Mapping[str, Sequence[Sheet]]) -> Sectio
     """Test faces of every class read right and wrong, each beside itself under its heat map, arm by arm."""
     title = "Where the classifiers looked"
     if not sheets:
-        return Missing(title, "the trained classifiers are not on this machine.")
+        asked = results.configuration.get("sheets") != 0
+        return Missing(title, "the trained classifiers are not on this machine." if asked else "none were asked for.")
     note = pages.paragraph(
         "Test faces drawn at random, each beside itself under a heat map of what spoke for the label that it was given "
         "(Grad-CAM, Selvaraju et al., ICCV 2017); one classifier of each arm. A picture of this kind is a hint, no "

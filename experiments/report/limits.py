@@ -47,10 +47,12 @@ def _scope(results: Results) -> str:
 
 def _chance(results: Results) -> str:
     seeds = wording.counted(len(results.question.seeds), "training seed")
+    each = "once each"
     if results.folds:
         seeds += f" (one division into {len(results.folds)} folds, whose training faces overlap)"
+        each = "once in each fold"
     return (
-        f"Chance other than that of test faces and {seeds}: a review and a generator were made once each, and what "
+        f"Chance other than that of test faces and {seeds}: a review and a generator were made {each}, and what "
         "another reviewer or another seed of a generator would have given is in no interval."
     )
 

@@ -25,7 +25,7 @@ from experiments.report.markdown_comparisons import (
     tests_section,
     view_title,
 )
-from experiments.report.markdown_text import bullets, section, table
+from experiments.report.markdown_text import bullet_section, section, table
 from experiments.report.parts import Candidate, Contrast, View
 from experiments.report.wording import METRIC_NAMES, change, level, percent
 
@@ -58,8 +58,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         _leaks(results),
         section("Training faces", "Of the first fold." if results.folds else "", _training_faces(results)),
         _licences(results),
-        bullets("What this does not show", told["limits"]),
-        bullets("Not in this report", [f"{part}: {reason}" for part, reason in told["left_out"].items()]),
+        bullet_section("What this does not show", told["limits"]),
+        bullet_section("Not in this report", [f"{part}: {reason}" for part, reason in told["left_out"].items()]),
         _reproduce(results),
     ]
     return "\n".join(one for one in sections if one)
@@ -131,7 +131,7 @@ def _robustness(results: Results) -> str:
     words = wording.capital(METRIC_NAMES[metric])
     note = f"{words} in points, all severities together, with 95 % intervals over faces and seeds; without twins."
     parts = []
-    for against in dict.fromkeys((results.question.baseline, results.control_arm)):
+    for against in filter(None, dict.fromkeys((results.question.baseline, results.control_arm))):
         for view in results.views_without_twins:
             found = robustness.pooled(results, view.key, against)
             pools = list(dict.fromkeys(name for of_arm in found.values() for name in of_arm))
@@ -139,7 +139,7 @@ def _robustness(results: Results) -> str:
                 [results.titles[arm], *(change(of_arm[pool]) if pool in of_arm else "–" for pool in pools)]
                 for arm, of_arm in found.items()
             ]
-            if rows and against is not None:
+            if rows:
                 head = f"Against “{results.titles[against]}”, {view.labels_name}:"
                 parts.append(f"{head}\n\n{table(['arm', *pools], rows)}")
     means = f"{words} in per cent, the mean over five severities and the seeds:\n\n{_condition_means(results, metric)}"
@@ -160,14 +160,14 @@ def _condition_means(results: Results, metric: str) -> str:
 
 
 def _calibration(results: Results) -> str:
-    names, found = calibration.measures(results)
+    names, found = calibration.scores_by_arm(results)
     if not names:
         return ""
     rows = [
         [results.titles[arm], *("–" if value is None else f"{value:.3f}" for value in values)]
         for arm, values in found.items()
     ]
-    return section(calibration.TITLE, calibration.note(results), table(["", *names], rows))
+    return section(calibration.TITLE, calibration.scores_note(results), table(["", *names], rows))
 
 
 def _fairness(results: Results) -> str:
@@ -205,7 +205,8 @@ def _levels(results: Results, view: View) -> str:
 
 def _leaks(results: Results) -> str:
     content = table(["", "faces"], leak_counts(results))
-    return section("Leaks", f"Policy {POLICIES[results.leaks.policy]}", content)
+    first = " Of the first fold." if results.folds else ""
+    return section("Leaks", f"Policy {POLICIES[results.leaks.policy]}{first}", content)
 
 
 def _training_faces(results: Results) -> str:
@@ -218,15 +219,21 @@ def _training_faces(results: Results) -> str:
 
 
 def _reproduce(results: Results) -> str:
+    judges = [f"judged by `{results.evaluate_on.manifest}`, SHA-256 `{results.evaluate_on.sha256}`"]
+    if results.folds:
+        judges = [
+            f"fold judged by `{fold.manifest}`, rows SHA-256 `{fold.rows_sha256}`, {fold.test_faces:,} test faces"
+            for fold in results.folds
+        ]
     lines = [
-        f"judged by `{results.evaluate_on.manifest}`, SHA-256 `{results.evaluate_on.sha256}`",
+        *judges,
         f"seeds {', '.join(map(str, results.question.seeds))}; {wording.counted(len(results.runs), 'run')}",
         *trained_where(results.runs),
         f"written on {wording.machine(results.machine)}",
         f"versions: {', '.join(f'{name} {version}' for name, version in results.versions.items())}",
         f"SHA-256 of all numbers: `{results.numbers_sha256}`",
     ]
-    return bullets("To get the same numbers again", lines)
+    return bullet_section("To get the same numbers again", lines)
 
 
 def _faces(view: View) -> str:

@@ -47,13 +47,10 @@ def control_section(results: Results) -> str:
     )
     parts = []
     for view in results.views_without_twins:
-        found: dict[str, list[Contrast]] = {}
-        for contrast in results.control.contrasts:
-            if contrast.view == view.key:
-                found.setdefault(contrast.arm, []).append(contrast)
-        metrics = list(dict.fromkeys(one.metric for of_arm in found.values() for one in of_arm))
+        found = {(one.arm, one.metric): one for one in results.control.contrasts if one.view == view.key}
+        arms, metrics = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
         headers = ["", *(METRIC_NAMES.get(metric, metric.replace(":", " of ")) for metric in metrics)]
-        rows = [[results.titles[arm], *map(change, of_arm)] for arm, of_arm in found.items()]
+        rows = [[results.titles[arm], *(_change(found.get((arm, metric))) for metric in metrics)] for arm in arms]
         parts.append(f"{capital(view.labels_name)}:\n\n{table(headers, rows)}")
     return section("Against the strongest control", note, "\n\n".join(parts))
 
@@ -66,7 +63,7 @@ def recalls_section(results: Results, view: View) -> str:
     for arm in results.main_arms:
         if arm != baseline:
             found = [results.contrast(view.key, f"recall:{label}", arm) for label in results.labels]
-            rows.append([results.titles[arm], *("–" if one is None else change(one) for one in found)])
+            rows.append([results.titles[arm], *map(_change, found)])
     headers = ["", *(f"{label} ({view.per_class[label]:,})" for label in results.labels)]
     note = "Recall of each class (faces), and its change in every arm, in points, with 95 % intervals. Exploratory."
     return section(f"Recall in every arm: {wording.view_name(view)}", note, table(headers, rows))
@@ -81,7 +78,7 @@ def _classes_note(results: Results, view: View) -> str:
     return (
         f"Recall in per cent and its change in points; {wording.view_name(view)}. Smallest effect: the true change "
         "that this design finds with 80 % power. Precision, F1 and average precision before and after: precision and "
-        "F1 of all answers over the seeds, average precision the mean over runs."
+        "F1 of all answers over the seeds, average precision the mean over seeds."
     )
 
 
@@ -93,7 +90,7 @@ def _classes(results: Results, view: View) -> str:
         contrast = results.contrast(view.key, f"recall:{label}", after)
         changed = ("–", "–") if contrast is None else (change(contrast), wording.smallest(contrast))
         levels = [level(scores[arm].recall[label]) for arm in (before, after)]
-        others = classes.ranked_and_answered(results, view, label)
+        others = classes.precision_f1_ap(results, view, label)
         rows.append([label, f"{view.per_class[label]:,}", *levels, *changed, *others])
     headers = ["", "faces", results.titles[before], results.titles[after], "difference", "smallest effect"]
     headers += ["precision", "F1", "average precision"]
@@ -127,7 +124,7 @@ def tests_section(results: Results, view: View) -> str:
     ]
     note = (
         f"{results.question.resamples:,} resamples of faces and seeds at once; Holm's correction over all exploratory "
-        f"rows of all views. {view_title(results, view)}."
+        f"rows of all views. {capital(view_title(results, view))}."
     )
     return section("Tests", note, table(["arm", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows))
 
@@ -139,6 +136,10 @@ def pairs_section(results: Results, view: View) -> str:
     return section(differences.PAIRS, note, table(differences.PAIR_HEADERS, found)) if found else ""
 
 
+def _change(contrast: Contrast | None) -> str:
+    return "–" if contrast is None else change(contrast)
+
+
 def view_title(results: Results, view: View) -> str:
     """Which faces, and whose labels."""
-    return f"{results.where(view)}, {view.labels_name}"
+    return f"{results.faces_of(view)}, {view.labels_name}"

@@ -52,11 +52,11 @@ class Scores(Part):
 
 
 class Agreement(Part):
-    """How far an arm's probabilities are from what several people said, in nats; the mean over seeds."""
+    """How far an arm's probabilities are from the filtered shares of votes, in nats; the mean over seeds."""
 
     count: int  # faces that enough people named
     cross_entropy: float | None
-    entropy: float | None  # of the people: no classifier can be below it
+    entropy: float | None  # of the shares themselves: no classifier can be below it
     kl: float | None
 
 
@@ -135,6 +135,14 @@ class Run(Part):
     lifted_from: str | None = None  # the arm whose classifier it is, lifted
     history: list[dict[str, float | None]]
     metrics: dict[str, dict[str, Any]] = {}  # view → what `classifier.metrics.evaluate` told
+
+
+class PooledRun(Part):
+    """One arm with one seed, judged over the faces of all folds."""
+
+    arm: str
+    seed: int
+    metrics: dict[str, dict[str, Any]]  # as in `Run`
 
 
 class EvaluatedOn(Part):

@@ -24,9 +24,10 @@ def training(results: Results) -> Section | Missing:
         charts.runs(results, "train_loss", styles, title="Training loss", scale=1),
     ]
     others = "" if len(shown) == len(results.arms) else " Grey: the other arms."
+    faces = "validation faces of its fold" if results.folds else f"same {judged:,} validation faces"
     caption = (
         f"A line per run; every arm has the same {steps:,} optimiser steps. The weights of the best evaluation on the "
-        f"same {judged:,} validation faces are kept; no test face has a part in that.{_lifted(results)}{others}"
+        f"{faces} are kept; no test face has a part in that.{_lifted(results)}{others}"
     )
     return Section("Training", pages.figure(marks.key(key) + marks.panels(drawn), caption))
 

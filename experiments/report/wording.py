@@ -218,7 +218,7 @@ def _reviewed(review: Mapping[str, Any]) -> str:
 
 def _where(results: Results, view: View) -> str:
     """Which faces, and whose labels."""
-    return f"{results.where(view)}, judged by {view.labels_name}"
+    return f"{results.faces_of(view)}, judged by {view.labels_name}"
 
 
 def _design(results: Results) -> str:

@@ -53,11 +53,33 @@ def test_evaluate_writes_figures_and_a_page(fer, project, checkpoint):
     assert code == 0 and json.loads(out)["views"][0]["metrics"]["count"] == 70
 
 
+def test_training_tells_how_many_faces_are_one_with_held_out_ones(fer, project, monkeypatch):
+    monkeypatch.chdir(project)
+
+    def told(*more):
+        few = (
+            "model=thin_resnet10",
+            "size_px=16",
+            "steps=4",
+            "evaluations=1",
+            "threads=1",
+            "trackers=[]",
+            "dynamics=0",
+        )
+        settings = [word for one in few for word in ("--set", one)]
+        code, out, err = fer("train", "manifests/faces", *settings, "--replace", *more)
+        assert code == 0, err
+        return out.replace("\n", " ")
+
+    assert "training faces that are one with faces of val or test: 2; fer evaluate scores the test split" in told()
+    assert "that are one with" not in told("--leaks", "drop_from_train")
+
+
 def test_a_class_that_was_never_learnt_is_named(fer, project, checkpoint):
     path = checkpoint / "classifier.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "unseen": ["disgust"]}))
     code, out, _ = fer("evaluate", "manifests/faces", "--checkpoint", checkpoint, "--out", "judged")
-    assert code == 0 and "had no training face of disgust: that it never answers so counts" in out.replace("\n", " ")
+    assert code == 0 and "had no training face of disgust; its answers to such faces count" in out.replace("\n", " ")
     assert "had no training face of disgust" in (project / "judged.html").read_text()
 
 

@@ -40,13 +40,12 @@ def test_what_the_time_leaves_out_is_named(project: Path) -> None:
     asked = config(arms=arms, primary="drawn", sources={"faces": source}, robustness={"arms": "main"})
     told = look_ahead(asked, project, project / "runs/x")
     assert told["uncounted"] == [
-        "judges and generators (60 minutes each) for each of the labels that faces learn from, and drawing",
+        "judges, the generators of “faces” (60 minutes) for each kind of labels, and drawing",
         "judging covered and dark test faces of 6 runs",
     ]
-    assert describe_outlook(told)[-1].startswith("not in this time: judges and generators (60 minutes each)")
-    assert (
-        look_ahead(config(arms=arms[:1] * 1 + [{"name": "b"}], primary="b"), project, project / "y")["uncounted"] == []
-    )
+    assert describe_outlook(told)[-1].startswith("not in this time: judges, the generators of “faces” (60 minutes)")
+    plain = config(arms=[{"name": "baseline"}, {"name": "b"}], primary="b")
+    assert look_ahead(plain, project, project / "runs/y")["uncounted"] == []
 
 
 def test_arms_runs_and_missing_faces_are_told_and_nothing_is_trained(project: Path) -> None:

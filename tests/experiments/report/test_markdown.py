@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.report import write_report
-from experiments.report.classes import ranked_and_answered
+from experiments.report.classes import precision_f1_ap
 from experiments.report.contents import Results
 from experiments.report.markdown import markdown
 from experiments.report.markdown_text import table
@@ -72,13 +72,13 @@ def test_every_arm_stands_against_the_control_and_the_votes(report: Path, full_r
     section = page.split("## Against the strongest control")[1].split("\n## ")[0]
     found = results.control_contrast("cleaned")
     assert found is not None and f"| Arm cleaned | {change(found)} | " in section and "recall of disgust" in section
-    assert "| 1.500 |" in page and "on 80 test faces without twins" in page and "is 0.432." in page
+    assert "| 1.500 |" in page and "on 80 labelled test faces without twins" in page and "is 0.432." in page
     section = page.split("## McNemar")[1].split("\n## ")[0]
     assert "| Arm cleaned | Arm baseline | 1 · 2 · 3 | " in section
     assert "| Arm cleaned | Arm sampled | 1 · 2 · 3 | " in section
 
 
-def test_a_class_is_ranked_and_answered_before_and_after(full_results) -> None:
+def test_a_class_is_precision_f1_ap_before_and_after(full_results) -> None:
     results = Results.model_validate(full_results)
     view = results.primary.view
     told = [
@@ -86,8 +86,28 @@ def test_a_class_is_ranked_and_answered_before_and_after(full_results) -> None:
     ]
     one = [run.metrics[view]["per_class"]["fear"]["average_precision"] for run in results.runs if run.arm == "baseline"]
     assert told[0] == pytest.approx(np.mean(one)) and len(one) == 3
-    assert ranked_and_answered(results, results.view(view), "fear")[2] == f"{100 * told[0]:.1f} → {100 * told[1]:.1f}"
+    assert precision_f1_ap(results, results.view(view), "fear")[2] == f"{100 * told[0]:.1f} → {100 * told[1]:.1f}"
     assert results.mean_of_runs(view, "cleaned", "nothing") is None
+
+
+def test_a_cross_validation_names_every_fold(tmp_path: Path, folded_results) -> None:
+    runs = [{**run, "fold": fold, "seed": 1} for fold, run in enumerate(folded_results["runs"][:1] * 3)]
+    pooled = [{"arm": runs[0]["arm"], "seed": 1, "metrics": {"leak_free/reference": {"ece": 0.125}}}]
+    told = {**folded_results, "runs": runs, "over_folds": pooled}
+    results = Results.model_validate(told)
+    assert results.mean_of_runs("leak_free/reference", runs[0]["arm"], "ece") == 0.125  # not the mean over folds
+    page = write_report(told, tmp_path / "report.html").with_suffix(".md").read_text()
+    assert page.count("- fold judged by `manifests/x/fold.parquet`") == 3 and "- judged by" not in page
+    assert page.count("Of the first fold.") == 2 and "were made once in each fold" in page
+    assert "## Levels: test faces of all folds without twins in train or val, FER+ majority" in page
+    assert "Cross-validated" not in page
+
+
+def test_older_results_are_shown_without_what_they_lack(tmp_path: Path, make_results) -> None:
+    old = make_results(0.1)
+    old["mcnemar"] = [{key: value for key, value in row.items() if key != "against"} for row in old["mcnemar"]]
+    page = write_report(old, tmp_path / "report.html").with_suffix(".md").read_text()
+    assert "| Arm cleaned | Arm baseline | 1 · 2 | " in page and "shares of votes" not in page
 
 
 def test_every_table_is_whole(report: Path) -> None:
