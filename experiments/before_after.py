@@ -19,7 +19,7 @@ from experiments.arms import ChooseConfig
 from experiments.checks import require_arms
 from experiments.design import Design, prepare
 from experiments.folds import fold_configs
-from experiments.judging import reliability_of, summarise_fairness, votes_of
+from experiments.judging import reliability_of, slices_of, summarise_fairness, votes_of
 from experiments.provenance import describe
 from experiments.records import unpack
 from experiments.results import summarise, without_nan
@@ -224,6 +224,7 @@ def _besides(parts: Sequence[Part], found: Mapping[Run, Record], conditions: Con
     return {
         "reliability": reliability_of(designs, views, found),
         "votes": votes_of(designs, views, found),
+        "slices": slices_of(designs, views, found),
         "fairness": summarise_fairness(designs, views, found),
         **conditions.summarise(question, views, found, np.concatenate([design.test_groups for design in designs])),
     }

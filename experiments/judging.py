@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from classifier.confidence import distribution_scores, reliability
 from classifier.fairness import fairness, read_attributes
+from classifier.metrics import aggregates, confusion
+from classifier.robustness import real_slices
 from experiments.design import Design
 from experiments.records import unpack
 from experiments.results import Question
@@ -52,6 +54,34 @@ def votes_of(
         means = {name: float(np.mean([one[name] for one in scores])) for name in ("cross_entropy", "entropy", "kl")}
         told[arm] = {"count": scores[0]["count"], **means}
     return told
+
+
+def slices_of(
+    designs: Sequence[Design], views: Sequence[View], found: Mapping[Run, Record]
+) -> dict[str, dict[str, Any]] | None:
+    """Slice → its faces in the view of the primary contrast, and main arm → metrics, the mean over seeds.
+
+    Slices are what the dataset or a published list names (`classifier.robustness.real_slices`); None without any.
+    """
+    told = [real_slices(design.yardstick, design.test_rows) for design in designs]
+    question, labels = designs[0].question, designs[0].yardstick.labels
+    view = _primary_view(question, views)
+    slices = {}
+    for name in sorted({name for each in told for name in each}):
+        listed = [
+            each.get(name, np.zeros(int(design.test_rows.sum()), dtype=bool))
+            for each, design in zip(told, designs, strict=True)
+        ]
+        inside = np.concatenate(listed) & view.rows
+        if not inside.any():
+            continue
+        arms = {}
+        for arm in question.arms:
+            answered = [_pooled(found, arm, seed, len(designs))[inside].argmax(axis=1) for seed in question.seeds]
+            scores = [aggregates(confusion(view.truth[inside], each, len(labels))) for each in answered]
+            arms[arm] = {metric: float(np.mean([one[metric] for one in scores])) for metric in scores[0]}
+        slices[name] = {"faces": int(inside.sum()), "arms": arms}
+    return slices or None
 
 
 def summarise_fairness(

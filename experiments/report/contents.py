@@ -30,6 +30,7 @@ from experiments.report.parts import (
     Question,
     Run,
     Scores,
+    Slice,
     View,
 )
 from experiments.views import PRIMARY_SPLIT, SPLITS
@@ -68,6 +69,7 @@ class Results(Part):
     at_curve_seeds: dict[str, dict[str, Scores]] | None = None  # as `scores`, over the seeds of the curves only
     reliability: dict[str, list[Bin]] | None = None  # arm → bins, all seeds, in the view of the primary contrast
     votes: dict[str, Agreement] | None = None  # arm → against the distribution of votes, test faces without twins
+    slices: dict[str, Slice] | None = None  # in the view of the primary contrast
     # condition → severity → arm → metric, in the view of the primary contrast
     robustness: dict[str, dict[str, dict[str, dict[str, Estimate]]]] | None = None
     under_conditions: list[ConditionContrast] | None = None

@@ -11,6 +11,7 @@ from experiments.report import (
     fairness,
     generated,
     robustness,
+    slices,
     wording,
 )
 from experiments.report.appendix import POLICIES, leak_counts, licences_of, trained_where
@@ -44,6 +45,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         _review(results),
         _ratio(results),
         _robustness(results),
+        _slices(results),
         confusions_section(results),
         _calibration(results),
         _fairness(results),
@@ -144,6 +146,10 @@ def _robustness(results: Results) -> str:
                 parts.append(f"{head}\n\n{table(['arm', *pools], rows)}")
     means = f"{words} in per cent, the mean over five severities and the seeds:\n\n{_condition_means(results, metric)}"
     return section(robustness.TITLE, note if parts else "", "\n\n".join([*parts, means]))
+
+
+def _slices(results: Results) -> str:
+    return section(slices.TITLE, slices.note(results), table(*slices.table_of(results))) if results.slices else ""
 
 
 def _condition_means(results: Results, metric: str) -> str:

@@ -21,6 +21,7 @@ from experiments.report import (
     fairness,
     generated,
     robustness,
+    slices,
     training,
     wording,
 )
@@ -121,6 +122,7 @@ def _sections(
         curves.review_curve(results),
         curves.ratio_curve(results),
         robustness.robustness(results),
+        slices.slices(results),
         classes.confusions(results),
         calibration.calibration(results),
         fairness.fairness(results),

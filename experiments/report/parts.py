@@ -137,6 +137,13 @@ class Run(Part):
     metrics: dict[str, dict[str, Any]] = {}  # view → what `classifier.metrics.evaluate` told
 
 
+class Slice(Part):
+    """Test faces that the dataset or a published list names as covered, dark or turned."""
+
+    faces: int
+    arms: dict[str, dict[str, float | None]]  # arm → metric, the mean over seeds
+
+
 class PooledRun(Part):
     """One arm with one seed, judged over the faces of all folds."""
 

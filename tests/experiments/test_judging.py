@@ -12,7 +12,7 @@ from classifier.robustness import unpack_predictions
 from experiments import judging
 from experiments.before_after import run_experiment
 from experiments.design import prepare
-from experiments.judging import NO_ATTRIBUTES, summarise_fairness, votes_of
+from experiments.judging import NO_ATTRIBUTES, slices_of, summarise_fairness, votes_of
 from experiments.records import unpack
 from experiments.settings import ExperimentConfig
 from experiments.statistics import balanced_accuracy
@@ -172,6 +172,29 @@ def test_probabilities_stand_beside_the_distribution_of_votes(finished, monkeypa
     assert told["cleaned"]["count"] == known.sum() < inside.sum()
     assert told["cleaned"]["cross_entropy"] == pytest.approx(np.mean(expected), rel=1e-4)
     assert told["cleaned"]["kl"] == pytest.approx(told["cleaned"]["cross_entropy"] - told["cleaned"]["entropy"])
+
+
+def test_slices_that_the_dataset_names_are_scored(finished, monkeypatch) -> None:
+    root, results = finished
+    assert results["slices"] is None
+    design = prepare(config(), root)
+    dark = np.arange(int(design.test_rows.sum())) % 3 == 0
+    monkeypatch.setattr(judging, "real_slices", lambda manifest, rows: {"light: low": dark, "none": ~dark & dark})
+    found = {
+        (0, arm, seed): json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
+        for arm in design.question.arms
+        for seed in (1, 2)
+    }
+    told = slices_of([design], design.views, found)
+    assert told is not None and list(told) == ["light: low"]
+    view = next(view for view in design.views if view.key == "leak_free/reference")
+    inside = view.rows & dark
+    right = [
+        (unpack(found[0, "cleaned", seed]["probabilities"]).argmax(axis=1) == view.truth)[inside].mean()
+        for seed in (1, 2)
+    ]
+    assert told["light: low"]["faces"] == inside.sum()
+    assert told["light: low"]["arms"]["cleaned"]["accuracy"] == pytest.approx(np.mean(right))
 
 
 def test_fairness_divides_by_what_the_manifest_states(finished, monkeypatch) -> None:

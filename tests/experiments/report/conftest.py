@@ -139,6 +139,9 @@ def full_results() -> dict[str, Any]:
     primary = next(one for one in results["contrasts"] if one["family"] == "primary")
     return results | {
         "reliability": {arm: reliability(truth, told[arm].astype(float)) for arm in ARMS},
+        "slices": {
+            "light: low": {"faces": 12, "arms": {arm: {"balanced_accuracy": 0.4567, "accuracy": None} for arm in ARMS}}
+        },
         "votes": {arm: {"count": 80, "cross_entropy": 1.5, "entropy": 0.4321, "kl": 1.0679} for arm in ARMS},
         "robustness": {
             condition: {severity: told_there for severity in "12345"} for condition in ("hand_mouth", "low")

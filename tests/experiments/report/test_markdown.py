@@ -31,7 +31,8 @@ def test_it_is_written_from_the_json_beside_it(report: Path) -> None:
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [
         "Differences", "Against the strongest control", "Class by class",
         "Recall in every arm: without twins, FER+ majority", "Recall in every arm: without twins, given labels",
-        "Cross-validated", "What a review buys", "Occlusion and low light", "Confusions", "Confidence",
+        "Cross-validated", "What a review buys", "Occlusion and low light",
+        "Faces that are really covered, dark or turned", "Confusions", "Confidence",
         "Fairness",
         "Levels: test split without twins in train or val, FER+ majority",
         "Levels: test split without twins in train or val, given labels",
@@ -73,6 +74,7 @@ def test_every_arm_stands_against_the_control_and_the_votes(report: Path, full_r
     found = results.control_contrast("cleaned")
     assert found is not None and f"| Arm cleaned | {change(found)} | " in section and "recall of disgust" in section
     assert "| 1.500 |" in page and "on 80 labelled test faces without twins" in page and "is 0.432." in page
+    assert "|  | light: low (12) |" in page and "| Arm cleaned | 45.7 |" in page
     section = page.split("## McNemar")[1].split("\n## ")[0]
     assert "| Arm cleaned | Arm baseline | 1 · 2 · 3 | " in section
     assert "| Arm cleaned | Arm sampled | 1 · 2 · 3 | " in section
