@@ -26,7 +26,7 @@ from experiments.identity import rows_sha256
 from experiments.records import record_path, unpack
 from experiments.report.markdown_text import table
 from experiments.report.parts import Contrast, View
-from experiments.report.wording import METRIC_NAMES, capital, change, p_value, percent, view_name
+from experiments.report.wording import METRIC_NAMES, capital, change, metric_name, p_value, percent, view_name
 from experiments.results import summarise
 from experiments.settings import ExperimentConfig
 from experiments.views import build_views, preference
@@ -98,7 +98,7 @@ def differences(contrasts: Iterable[Numbers], arm: str, views: Sequence[View]) -
     for metric in dict.fromkeys(one.metric for one in own):
         found = {one.view: one for one in own if one.metric == metric}
         cells = [f"{change(found[view.key])}{_p(found[view.key])}" for view in views]
-        rows.append([METRIC_NAMES.get(metric, metric.replace("recall:", "recall of ")), *cells])
+        rows.append([metric_name(metric), *cells])
     return table(["", *map(view_name, views)], rows)
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from classifier.metrics import evaluate
 from experiments import choice as choices
 from experiments.arms import ChooseConfig
 from experiments.checks import require_arms
@@ -22,8 +21,8 @@ from experiments.folds import fold_configs
 from experiments.judging import reliability_of, slices_of, summarise_fairness, votes_of
 from experiments.provenance import describe
 from experiments.records import unpack
-from experiments.results import summarise, without_nan
-from experiments.runs import Part, with_metrics
+from experiments.results import summarise
+from experiments.runs import Part, metrics_in, with_metrics
 from experiments.schedule import Record, Run, plain_twin, runs_of, work_off
 from experiments.settings import ExperimentConfig
 from experiments.sheets import Sheet, dropped, generated, relabelled
@@ -184,7 +183,8 @@ def _from_records(parts: Sequence[Part], found: Mapping[Run, Record]) -> dict[st
         for arm, seed in designs[0].runs
     }
     groups = np.concatenate([design.test_groups for design in designs])
-    numbers = summarise(question, probabilities, pooled_views(designs), labels, groups)
+    views = pooled_views(designs)
+    numbers = summarise(question, probabilities, views, labels, groups)
     kept = ("arm", "seed", "run_sha256", "seconds", "versions", "machine", "history", "validation", "metrics")
     kept += ("same_as", "lifted_from")
     runs = [
@@ -193,16 +193,8 @@ def _from_records(parts: Sequence[Part], found: Mapping[Run, Record]) -> dict[st
     ]
     told = {**numbers, "runs": runs}
     if len(parts) > 1:
-        views = pooled_views(designs)
         told["over_folds"] = [
-            {
-                "arm": arm,
-                "seed": seed,
-                "metrics": {
-                    view.key: without_nan(evaluate(view.truth[view.rows], answered[view.rows], labels))
-                    for view in views
-                },
-            }
+            {"arm": arm, "seed": seed, "metrics": metrics_in(views, answered, labels)}
             for (arm, seed), answered in probabilities.items()
         ]
     return told

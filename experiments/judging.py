@@ -66,22 +66,23 @@ def slices_of(
     told = [real_slices(design.yardstick, design.test_rows) for design in designs]
     question, labels = designs[0].question, designs[0].yardstick.labels
     view = _primary_view(question, views)
-    slices = {}
+    slices: dict[str, NDArray[np.bool_]] = {}
     for name in sorted({name for each in told for name in each}):
         listed = [
             each.get(name, np.zeros(int(design.test_rows.sum()), dtype=bool))
             for each, design in zip(told, designs, strict=True)
         ]
-        inside = np.concatenate(listed) & view.rows
-        if not inside.any():
-            continue
-        arms = {}
-        for arm in question.arms:
-            answered = [_pooled(found, arm, seed, len(designs))[inside].argmax(axis=1) for seed in question.seeds]
-            scores = [aggregates(confusion(view.truth[inside], each, len(labels))) for each in answered]
-            arms[arm] = {metric: float(np.mean([one[metric] for one in scores])) for metric in scores[0]}
-        slices[name] = {"faces": int(inside.sum()), "arms": arms}
-    return slices or None
+        if (inside := np.concatenate(listed) & view.rows).any():
+            slices[name] = inside
+    if not slices:
+        return None
+    found_in: dict[str, dict[str, Any]] = {name: {} for name in slices}
+    for arm in question.arms:
+        answered = [_pooled(found, arm, seed, len(designs)).argmax(axis=1) for seed in question.seeds]
+        for name, inside in slices.items():
+            scores = [aggregates(confusion(view.truth[inside], each[inside], len(labels))) for each in answered]
+            found_in[name][arm] = {metric: float(np.mean([one[metric] for one in scores])) for metric in scores[0]}
+    return {name: {"faces": int(inside.sum()), "arms": found_in[name]} for name, inside in slices.items()}
 
 
 def summarise_fairness(

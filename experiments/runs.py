@@ -1,9 +1,12 @@
 """One run: train an arm with a seed, score validation, and, when its time has come, judge the test faces once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from classifier.checkpoints import checkpoint_folder
 from classifier.data import load_faces
@@ -14,6 +17,7 @@ from classifier.training import train
 from experiments.design import Design
 from experiments.provenance import SCHEMA_VERSION, machine, versions
 from experiments.records import pack, record_path, unpack
+from experiments.views import View
 from fer_data.errors import FerError
 from fer_data.expressions import label_indices
 from fer_data.files import read_json, sha256_json, write_json
@@ -137,13 +141,17 @@ def judge_run(part: Part, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_metrics(design: Design, record: Mapping[str, Any]) -> dict[str, Any]:
     """A record with the metrics of its probabilities in every view; a view that is new since it was kept is added."""
-    probabilities, labels = unpack(record["probabilities"]), design.yardstick.labels
-    metrics = {
-        view.key: evaluate(view.truth[view.rows], probabilities[view.rows], labels)
-        for view in design.views
-        if view.rows.any()
-    }
+    metrics = metrics_in(design.views, unpack(record["probabilities"]), design.yardstick.labels)
     return {**record, "metrics": metrics}
+
+
+def metrics_in(
+    views: Sequence[View], probabilities: NDArray[np.float32], labels: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """View → what `classifier.metrics.evaluate` tells of the probabilities [T, K] of its faces, where it has any."""
+    return {
+        view.key: evaluate(view.truth[view.rows], probabilities[view.rows], labels) for view in views if view.rows.any()
+    }
 
 
 def is_judged(record: Mapping[str, Any]) -> bool:

@@ -44,14 +44,18 @@ def leaks(results: Results) -> Section:
         if count
     ]
     policy = pages.paragraph(f"Policy {POLICIES[results.leaks.policy]}")
-    first = pages.paragraph("Of the first fold.", "note") if results.folds else ""
-    return Section("Leaks", policy + pages.table(["", "faces"], rows, "wr") + first)
+    return Section("Leaks", policy + pages.table(["", "faces"], rows, "wr") + _first_fold(results))
 
 
 def leak_counts(results: Results) -> list[list[object]]:
     """What was counted, in words, and how many faces."""
     counts = results.leaks.model_dump()
     return [[words, f"{counts[key]:,}"] for key, words in LEAKS.items() if counts[key] is not None]
+
+
+def _first_fold(results: Results) -> str:
+    told = wording.first_fold(results)
+    return pages.paragraph(told, "note") if told else ""
 
 
 def training_faces(results: Results) -> Section:
@@ -65,8 +69,7 @@ def training_faces(results: Results) -> Section:
         rows.append([name, *(f"{count:,}" for count in counts)])
     notes = [Html(f"{marks.strong(arm.title)}: {pages.text(arm.note)}") for arm in results.arms if arm.note]
     table = pages.table(["", "faces", *results.labels], rows, "w" + "r" * (1 + len(results.labels)))
-    if results.folds:
-        table = Html(table + pages.paragraph("Of the first fold.", "note"))
+    table = Html(table + _first_fold(results))
     return Section("Training faces", table + (marks.details("What each arm is", pages.bullets(notes)) if notes else ""))
 
 

@@ -180,7 +180,7 @@ def _joined(tests: Sequence[PairTest], name: str) -> str:
 
 
 def _title(results: Results, view: View) -> str:
-    return f"{wording.capital(results.faces_of(view))}, {view.labels_name}"
+    return wording.capital(wording.view_title(results, view))
 
 
 def _faces_note(view: View) -> str:

@@ -14,8 +14,7 @@ from fer_data.pages import Html, Section
 def faces(results: Results, sheets: Sequence[Sheet]) -> Section | Missing:
     """What was relabelled, dropped and generated."""
     if not sheets:
-        asked = results.configuration.get("sheets") != 0
-        return Missing("Faces", "no labels changed and no faces were generated." if asked else "none were asked for.")
+        return _missing(results, "Faces", "no labels changed and no faces were generated.")
     return Section("Faces", "".join(_drawn(sheet) for sheet in sheets))
 
 
@@ -23,8 +22,7 @@ def heat_maps(results: Results, sheets: Mapping[str, Sequence[Sheet]]) -> Sectio
     """Test faces of every class read right and wrong, each beside itself under its heat map, arm by arm."""
     title = "Where the classifiers looked"
     if not sheets:
-        asked = results.configuration.get("sheets") != 0
-        return Missing(title, "the trained classifiers are not on this machine." if asked else "none were asked for.")
+        return _missing(results, title, "the trained classifiers are not on this machine.")
     note = pages.paragraph(
         "Test faces drawn at random, each beside itself under a heat map of what spoke for the label that it was given "
         "(Grad-CAM, Selvaraju et al., ICCV 2017); one classifier of each arm. A picture of this kind is a hint, no "
@@ -33,6 +31,11 @@ def heat_maps(results: Results, sheets: Mapping[str, Sequence[Sheet]]) -> Sectio
     )
     parts = [marks.details(results.titles[arm], _beside(of_arm)) for arm, of_arm in sheets.items()]
     return Section(title, note + "".join(parts))
+
+
+def _missing(results: Results, title: str, reason: str) -> Missing:
+    """Why there are no pictures: the configuration asks for none, or else the reason."""
+    return Missing(title, "none were asked for." if results.configuration.get("sheets") == 0 else reason)
 
 
 def _beside(sheets: Sequence[Sheet]) -> str:

@@ -61,7 +61,7 @@ def gap_rows(results: Results, attribute: str) -> list[tuple[str, str, list[tupl
             gap = found["attributes"][attribute]["gaps"].get(metric)
             known = Estimate(**{end: gap[end] if gap else None for end in ("value", "low", "high")})
             gaps.append((known, f"{gap['worst']} below {gap['best']}" if gap else ""))
-        words = METRIC_NAMES.get(metric, metric.replace(":", " of "))
+        words = wording.metric_name(metric)
         rows.append((words, f"{first['smallest_faces']:,}", gaps))
     return rows
 

@@ -24,7 +24,6 @@ from experiments.report.markdown_comparisons import (
     pairs_section,
     recalls_section,
     tests_section,
-    view_title,
 )
 from experiments.report.markdown_text import bullet_section, section, table
 from experiments.report.parts import Candidate, Contrast, View
@@ -51,14 +50,14 @@ def markdown(report: Mapping[str, Any]) -> str:
         _fairness(results),
         _generated(results, told["synthesis"]),
         *(
-            section(f"Levels: {view_title(results, view)}", _faces(view), _levels(results, view))
+            section(f"Levels: {wording.view_title(results, view)}", _faces(view), _levels(results, view))
             for view in results.sorted_views
         ),
         tests_section(results, first),
         pairs_section(results, first),
         _choice(results),
         _leaks(results),
-        section("Training faces", "Of the first fold." if results.folds else "", _training_faces(results)),
+        section("Training faces", wording.first_fold(results), _training_faces(results)),
         _licences(results),
         bullet_section("What this does not show", told["limits"]),
         bullet_section("Not in this report", [f"{part}: {reason}" for part, reason in told["left_out"].items()]),
@@ -211,8 +210,8 @@ def _levels(results: Results, view: View) -> str:
 
 def _leaks(results: Results) -> str:
     content = table(["", "faces"], leak_counts(results))
-    first = " Of the first fold." if results.folds else ""
-    return section("Leaks", f"Policy {POLICIES[results.leaks.policy]}{first}", content)
+    note = f"Policy {POLICIES[results.leaks.policy]} {wording.first_fold(results)}".strip()
+    return section("Leaks", note, content)
 
 
 def _training_faces(results: Results) -> str:

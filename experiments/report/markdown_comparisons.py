@@ -49,7 +49,7 @@ def control_section(results: Results) -> str:
     for view in results.views_without_twins:
         found = {(one.arm, one.metric): one for one in results.control.contrasts if one.view == view.key}
         arms, metrics = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
-        headers = ["", *(METRIC_NAMES.get(metric, metric.replace(":", " of ")) for metric in metrics)]
+        headers = ["", *map(wording.metric_name, metrics)]
         rows = [[results.titles[arm], *(_change(found.get((arm, metric))) for metric in metrics)] for arm in arms]
         parts.append(f"{capital(view.labels_name)}:\n\n{table(headers, rows)}")
     return section("Against the strongest control", note, "\n\n".join(parts))
@@ -124,7 +124,7 @@ def tests_section(results: Results, view: View) -> str:
     ]
     note = (
         f"{results.question.resamples:,} resamples of faces and seeds at once; Holm's correction over all exploratory "
-        f"rows of all views. {capital(view_title(results, view))}."
+        f"rows of all views. {capital(wording.view_title(results, view))}."
     )
     return section("Tests", note, table(["arm", "metric", "difference", "p", "p (Holm)", "smallest effect"], rows))
 
@@ -138,8 +138,3 @@ def pairs_section(results: Results, view: View) -> str:
 
 def _change(contrast: Contrast | None) -> str:
     return "–" if contrast is None else change(contrast)
-
-
-def view_title(results: Results, view: View) -> str:
-    """Which faces, and whose labels."""
-    return f"{results.faces_of(view)}, {view.labels_name}"

@@ -76,7 +76,7 @@ def effect(entry: Estimate, axis: Axis, *, strong: bool = False, below: bool = F
     if entry.value is None or entry.low is None or entry.high is None:
         return Html("–")
     middle = TRACK_HEIGHT_PX / 2
-    clear = shows(entry) in ("gain", "loss")
+    clear = _is_clear(entry)
     drawing = (
         f'<line class="zero" x1="{axis.place(0)}" x2="{axis.place(0)}" y1="0" y2="{TRACK_HEIGHT_PX}"/>'
         f'<line class="span" x1="{axis.place(entry.low)}" x2="{axis.place(entry.high)}" y1="{middle}" y2="{middle}"/>'
@@ -149,12 +149,16 @@ def left_out(missing: Sequence[Missing]) -> Section:
     return Section("Not in this report", pages.bullets(lines))
 
 
+def _is_clear(entry: Estimate) -> bool:
+    """Whether the interval, as printed, does not touch zero."""
+    return shows(entry) in ("gain", "loss")
+
+
 def _shaded(entry: Estimate | None, largest: float) -> str:
     if entry is None or entry.value is None:
         return "<td>–</td>"
     colour = "31,95,139" if entry.value > 0 else "201,122,32"
-    clear = (entry.low or 0) > 0 or (entry.high or 0) < 0
-    told = strong(points(entry.value), clear)
+    told = strong(points(entry.value), _is_clear(entry))
     hint = pages.text(interval(entry, signed=True))
     return f'<td title="{hint}" style="background:rgba({colour},{0.6 * abs(entry.value) / largest:.3f})">{told}</td>'
 

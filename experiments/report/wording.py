@@ -193,6 +193,21 @@ def view_name(view: View) -> str:
     return f"{SHORT_NAMES[view.split]}, {view.labels_name}"
 
 
+def view_title(results: Results, view: View) -> str:
+    """A view in full: "test split without twins in train or val, FER+ majority"."""
+    return f"{results.faces_of(view)}, {view.labels_name}"
+
+
+def metric_name(metric: str) -> str:
+    """ "balanced_accuracy" → "balanced accuracy", "recall:fear" → "recall of fear"."""
+    return METRIC_NAMES.get(metric, metric.replace(":", " of "))
+
+
+def first_fold(results: Results) -> str:
+    """What is said beside facts of a cross-validation that its first fold tells; else empty."""
+    return "Of the first fold." if results.folds else ""
+
+
 def counted(count: int, name: str) -> str:
     """ "1 seed", "2 seeds"."""
     return f"{count:,} {name}{'' if count == 1 else 's'}"
