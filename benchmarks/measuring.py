@@ -1,11 +1,12 @@
 """What the benchmarks of stores share: fresh processes, and figures as JSON lines."""
 
 import json
+import os
 import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import numpy as np
 from fer_data.parallel import cores
 
 
-def fresh(script: str | Path, *arguments: object) -> dict[str, Any]:
-    """The JSON object that a program prints last, run in a process of its own."""
+def fresh(script: str | Path, *arguments: object, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The JSON object that a program prints last, run in a process of its own; `env` is added to its environment."""
     command = [sys.executable, str(script), *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 

@@ -5,8 +5,10 @@
 Faces are drawn at 48x48 grey; speed does not depend on them. Both sides train the same network, built by the same
 function, in batches of 128, with the same augmentation and AdamW, each in a fresh process, taking turns round after
 round; steps are timed by the clock after some that are not counted. Ours: whole steps of `classifier.run.Run` (batch
-drawn and varied, margins noted, weights averaged), in float32 and, where the machine computes in it, in bf16. Theirs:
-`benchmarks/peers/train_image_folder.py`, PNG files in folders, `DataLoader` with 2 workers.
+drawn and varied, margins noted, weights averaged), in float32 and, where the machine computes in it, in bf16, and in
+float32 by two processes that share each batch, as `accelerate launch` starts them, with half the threads each. Theirs:
+`benchmarks/peers/train_image_folder.py`, PNG files in folders, `DataLoader` with 2 workers. Beside them the faces a
+second of a machine that convolved as fast as it multiplies large float32 matrices: what float32 code hardly exceeds.
 
 The share of the time that is not forward, backward and step is measured on the same steps of ours. Variants of forward
 and backward of a batch that stays, and optimisers, take turns within one process, one thread, by its own time.
@@ -23,9 +25,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from measuring import figure, fresh, keep, tell
 from PIL import Image
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from classifier.data import Faces
 from classifier.models import build_model
@@ -42,6 +46,8 @@ BENCH = "training_speed"
 SIZE_PX, BATCH, FACES, WORKERS = 48, 128, 2048, 2
 PEER = Path(__file__).parent / "peers" / "train_image_folder.py"
 RATIO, SHARE = 2.0, 5.0
+PROCESSES = 2
+LAUNCH = f"--multi_gpu --num_processes {PROCESSES} --num_machines 1 --mixed_precision no --dynamo_backend no".split()
 ROUNDS = {"thin_resnet18": (5, 5, 40), "resnet18": (3, 2, 6)}  # rounds, steps that are not counted, steps
 Step = Callable[[], object]
 
@@ -55,7 +61,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.measure:
         faces, name, precision, steps = arguments.measure
-        return print(json.dumps(measure_ours(Path(faces), name, precision, int(steps), arguments.threads)))
+        told = measure_ours(Path(faces), name, precision, int(steps), arguments.threads)
+        return print(json.dumps(told)) if PartialState().is_main_process else None
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         draw_faces(Path(folder), 256 if arguments.quick else FACES)
@@ -86,8 +93,10 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
     """Tell the faces a second of both sides, and what of our time is not computing."""
     rounds, warm_up, steps = plan
     precisions = {"float32": "no", **({"bf16": "bf16"} if computes_in_bf16() else {})}
-    speeds: dict[str, list[float]] = {key: [] for key in (*precisions, "peer")}
+    shared = f"float32, {PROCESSES} processes"
+    speeds: dict[str, list[float]] = {key: [] for key in (*precisions, shared, "peer")}
     shares: dict[str, list[float]] = {key: [] for key in precisions}
+    rates: list[float] = []
     started = time.perf_counter()
     for _ in range(rounds):
         told = fresh(PEER, folder / "pictures", name, BATCH, warm_up, steps, threads, WORKERS)
@@ -97,6 +106,10 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
             told = fresh(__file__, "--threads", threads, *measure)
             speeds[key].append(told["faces_per_second"])
             shares[key].append(told["outside_percent"])
+        measure = ("--measure", folder / "faces.npz", name, "no", steps)
+        one_of = ("-m", "accelerate.commands.launch", *LAUNCH, __file__, "--threads", max(1, threads // PROCESSES))
+        speeds[shared].append(fresh(*one_of, *measure, env={"ACCELERATE_USE_CPU": "true"})["faces_per_second"])
+        rates.append(products_per_second(threads))
     facts: dict[str, Any] = {
         "n": rounds * steps * BATCH,
         "model": name,
@@ -105,7 +118,7 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
         "seconds": round(time.perf_counter() - started, 1),
         "libraries": {library: version(library) for library in ("torch", "torchvision", "accelerate")},
     }
-    for key, share in shares.items():
+    for key in (*precisions, shared):
         ratio = float(np.median(np.divide(speeds[key], speeds["peer"])))
         tell(
             lines,
@@ -115,6 +128,7 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
                 peer=f"ImageFolder, transforms, DataLoader with {WORKERS} workers", peer_values=speeds["peer"], **facts,
             ),
         )  # fmt: skip
+    for key, share in shares.items():
         tell(
             lines,
             figure(
@@ -122,6 +136,39 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
                 target=f"< {SHARE:g}", reached=float(np.median(share)) < SHARE, **facts,
             ),
         )  # fmt: skip
+    products = products_of_a_face(name)
+    bounds = [rate / products for rate in rates]
+    tell(
+        lines,
+        figure(
+            BENCH, f"{name} float32: faces a second at the speed of a matrix product", bounds, "faces/s", digits=1,
+            ratio=float(np.median(np.divide(bounds, speeds["peer"]))), peer_values=speeds["peer"],
+            peer=f"ImageFolder, transforms, DataLoader with {WORKERS} workers",
+            gflop_of_a_face=round(products / 1e9, 3), gflop_per_second=round(float(np.median(rates)) / 1e9, 1), **facts,
+        ),
+    )  # fmt: skip
+
+
+def products_of_a_face(name: str) -> float:
+    """Floating-point operations of the convolutions and products in forward and backward, for one face."""
+    model, faces = build_model(name, len(BASIC7), 1, SIZE_PX), 2
+    with FlopCounterMode(display=False) as counted:
+        F.cross_entropy(model(torch.zeros(faces, 1, SIZE_PX, SIZE_PX)), torch.zeros(faces, dtype=torch.long)).backward()
+    return counted.get_total_flops() / faces
+
+
+def products_per_second(threads: int, side: int = 2048, count: int = 10) -> float:
+    """Floating-point operations a second of the product of two float32 matrices."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    left, right = torch.randn(2, side, side)
+    torch.mm(left, right)
+    started = time.perf_counter()
+    for _ in range(count):
+        torch.mm(left, right)
+    seconds = time.perf_counter() - started
+    torch.set_num_threads(before)
+    return count * 2 * side**3 / seconds
 
 
 def measure_ours(file: Path, name: str, precision: str, steps: int, threads: int) -> dict[str, float]:
