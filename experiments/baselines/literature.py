@@ -5,6 +5,7 @@ from dataclasses import dataclass
 _REVIEWS = "reviews of the field, quoted in this project's issue 7"
 _ONE_STUDY = "a study of several kinds, quoted in this project's issue 7"
 _ANOTHER_STUDY = "another study of several kinds, quoted in this project's issue 7"
+_LONG_TRAINED = "WuJie1010/Facial-Expression-Recognition.Pytorch on GitHub, trained at length"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,13 @@ REPORTED: dict[str, tuple[Reported, ...]] = {
     "cnn3": (Reported((55.5, 55.5), _ONE_STUDY), Reported((57.2, 57.2), _ANOTHER_STUDY)),
     "vgg": (
         Reported((58.8, 58.8), _ANOTHER_STUDY),
+        Reported((73.11, 73.11), f"{_LONG_TRAINED} (VGG-19)"),
         Reported((73.28, 73.28), "Khaireddin & Chen, arXiv:2105.03588, tuned at length"),
     ),
     "separable": (Reported((66, 66), "Arriaga et al., arXiv:1710.07557"),),
-    "resnet18": (Reported((60.0, 60.0), _ANOTHER_STUDY),),
-    "resnet34": (Reported((68.7, 68.7), f"{_ONE_STUDY}, pretrained"),),
+    "resnet18": (Reported((60.0, 60.0), _ANOTHER_STUDY), Reported((72.97, 72.97), _LONG_TRAINED)),
+    "resnet34": (
+        Reported((68.7, 68.7), f"{_ONE_STUDY}, pretrained"),
+        Reported((72.42, 72.42), "Pham, Vu & Tran, ICPR 2020: phamquiluan/ResidualMaskingNetwork on GitHub"),
+    ),
 }

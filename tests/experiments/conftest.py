@@ -1,6 +1,6 @@
 """A small project made of numpy pictures: seven classes as bright squares in seven places, some labels wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from fer_data.licenses import DRAWN
 from fer_data.links import group_ids
 from fer_data.samples import Sample
 from fer_data.store_writer import StoreWriter
+from generators import dcgan
 
 SIZE_PX = 16
 
@@ -95,6 +96,20 @@ def project(tmp_path: Path) -> Path:
 def module_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for a whole module: copy it before changing anything."""
     return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def drawn_as_squares() -> Iterator[None]:
+    """Two steps teach a DCGAN nothing: inside, what it draws is made up as `picture` makes faces."""
+
+    def sample(self, conditions, seeds, faces=None):
+        labels = [BASIC7[int(place)] for place in conditions[:, 0]]
+        drawn = [picture(label, np.random.default_rng(int(seed))) for label, seed in zip(labels, seeds, strict=True)]
+        return np.array(drawn, dtype=np.uint8).reshape(-1, 1, SIZE_PX, SIZE_PX)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dcgan.Dcgan, "sample", sample)
+        yield
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from experiments.before_after import open_parts, run_experiment
@@ -12,7 +11,6 @@ from experiments.settings import ExperimentConfig
 from fer_data import manifest as manifests
 from fer_data import tables
 from fer_data.errors import FerError
-from generators import dcgan
 
 TINY = {"size_px": 16, "steps": 2, "batch_size": 16, "evaluations": 1, "threads": 1, "trackers": []}
 SOURCE = {
@@ -45,22 +43,6 @@ def config(**changes) -> ExperimentConfig:
         "bootstrap": 100,
     }
     return ExperimentConfig(**{**values, **changes})
-
-
-@pytest.fixture
-def drawn_as_squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two steps teach a generator nothing: its pictures are made up as tests/experiments/conftest.py makes faces."""
-
-    def draw(self, conditions, seeds, faces=None):
-        pictures = np.empty((len(seeds), 1, 16, 16), dtype=np.uint8)
-        for index, (label, seed) in enumerate(zip(conditions[:, 0], seeds, strict=True)):
-            image = np.random.default_rng(int(seed)).integers(0, 140, (16, 16))
-            row, column = divmod(int(label), 3)
-            image[5 * row : 5 * row + 4, 5 * column : 5 * column + 4] += 80
-            pictures[index] = image
-        return pictures
-
-    monkeypatch.setattr(dcgan.Dcgan, "sample", draw)
 
 
 @pytest.mark.slow

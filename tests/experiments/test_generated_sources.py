@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from experiments import synthesis
@@ -14,7 +13,6 @@ from experiments.judges import load_judges
 from experiments.settings import ExperimentConfig
 from fer_data import manifest as manifests
 from fer_data import tables
-from generators import dcgan
 from generators.screening import table_path
 
 TINY = {"size_px": 16, "steps": 2, "batch_size": 16, "evaluations": 1, "threads": 1, "trackers": []}
@@ -30,17 +28,6 @@ SOURCE = {
              "screen": {"minimum_p": 0.0, "too_near": 0.0, "broken": 0.0}},
 }  # fmt: skip
 ADD = {"source": "dcgan", "ratio": 0.1, "weight": 0.3, "short": "take"}
-
-
-def draw_squares(self, conditions, seeds, faces=None):
-    """Two steps teach a generator nothing: its pictures are made up as tests/experiments/conftest.py makes faces."""
-    pictures = np.empty((len(seeds), 1, 16, 16), dtype=np.uint8)
-    for index, (label, seed) in enumerate(zip(conditions[:, 0], seeds, strict=True)):
-        image = np.random.default_rng(int(seed)).integers(0, 140, (16, 16))
-        row, column = divmod(int(label), 3)
-        image[5 * row : 5 * row + 4, 5 * column : 5 * column + 4] += 80
-        pictures[index] = image
-    return pictures
 
 
 def config(**changes) -> ExperimentConfig:
@@ -63,13 +50,11 @@ def config(**changes) -> ExperimentConfig:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, module_project: Path) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, module_project: Path, drawn_as_squares: None) -> Path:
     """A project whose arms have their generated faces."""
     root = tmp_path_factory.mktemp("finished") / "project"
     shutil.copytree(module_project, root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dcgan.Dcgan, "sample", draw_squares)
-        open_parts(config(), root, root / "runs/x")
+    open_parts(config(), root, root / "runs/x")
     return root
 
 
@@ -168,9 +153,7 @@ def test_an_experiment_without_generated_faces_has_nothing_to_tell(place: Path) 
 
 def test_a_generator_whose_faces_are_gone_is_named(place: Path) -> None:
     reviewed = [{"name": "baseline"}, {"name": "more", "make": {"review": {"order": "random"}, "add": [ADD]}}]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dcgan.Dcgan, "sample", draw_squares)
-        parts = open_parts(config(arms=reviewed), place, place / "runs/x")
+    parts = open_parts(config(arms=reviewed), place, place / "runs/x")
     (source,) = find_sources(parts[0].design.arms["more"])
     (told,) = collect_synthesis(parts)["sources"]
     assert told["preset"].startswith("16 px, trained for 2 steps on review-all-random")
