@@ -52,6 +52,7 @@ def test_a_killed_server_loses_nothing_and_nothing_is_doubled(visit, serve, log)
     reviewer.server.send_signal(signal.SIGKILL)
     reviewer.server.wait()
     reviewer.press("k").wait(outbox=1).wait_for("NOT saved: the server does not answer")
+    wait_for_face(reviewer.page)
     reviewer.page.get_by_role("button", name="Drop face").click()  # nothing lies over the page, or shuts it off
     reviewer.wait(outbox=2, decided=3)
     assert not reviewer.page.get_by_role("dialog").count() and len(log.events()) == 1
@@ -158,6 +159,7 @@ def test_on_a_tablet_a_tap_decides_and_nothing_is_cut_off(visit, log):
     reviewer = visit()
     reviewer.page.set_viewport_size({"width": 768, "height": 1024})
     until(lambda: reviewer.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    wait_for_face(reviewer.page)
     reviewer.page.get_by_role("button", name="Unsure").click()
     reviewer.wait(outbox=0, decided=1)
     assert [action for _, action, _ in found(log)] == ["unsure"]
