@@ -18,6 +18,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +46,7 @@ from learning.precision import computes_in_bf16
 BENCH = "training_speed"
 SIZE_PX, BATCH, FACES, WORKERS = 48, 128, 2048, 2
 PEER = Path(__file__).parent / "peers" / "train_image_folder.py"
+PLAIN_WAY = f"ImageFolder, transforms, DataLoader with {WORKERS} workers"
 RATIO, SHARE = 2.0, 5.0
 PROCESSES = 2
 LAUNCH = f"--multi_gpu --num_processes {PROCESSES} --num_machines 1 --mixed_precision no --dynamo_backend no".split()
@@ -93,23 +95,23 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
     """Tell the faces a second of both sides, and what of our time is not computing."""
     rounds, warm_up, steps = plan
     precisions = {"float32": "no", **({"bf16": "bf16"} if computes_in_bf16() else {})}
-    shared = f"float32, {PROCESSES} processes"
-    speeds: dict[str, list[float]] = {key: [] for key in (*precisions, shared, "peer")}
-    shares: dict[str, list[float]] = {key: [] for key in precisions}
-    rates: list[float] = []
+    speeds: dict[str, list[float]] = defaultdict(list)
+    shares: dict[str, list[float]] = defaultdict(list)
+    peer: list[float] = []
+    bounds: list[float] = []
+    operations = operations_of_a_face(name)
     started = time.perf_counter()
     for _ in range(rounds):
         told = fresh(PEER, folder / "pictures", name, BATCH, warm_up, steps, threads, WORKERS)
-        speeds["peer"].append(told["faces_per_second"])
+        peer.append(told["faces_per_second"])
         for key, precision in precisions.items():
-            measure = ("--measure", folder / "faces.npz", name, precision, steps)
-            told = fresh(__file__, "--threads", threads, *measure)
+            told = fresh(__file__, "--threads", threads, "--measure", folder / "faces.npz", name, precision, steps)
             speeds[key].append(told["faces_per_second"])
             shares[key].append(told["outside_percent"])
-        measure = ("--measure", folder / "faces.npz", name, "no", steps)
-        one_of = ("-m", "accelerate.commands.launch", *LAUNCH, __file__, "--threads", max(1, threads // PROCESSES))
-        speeds[shared].append(fresh(*one_of, *measure, env={"ACCELERATE_USE_CPU": "true"})["faces_per_second"])
-        rates.append(products_per_second(threads))
+        each = ("--threads", max(1, threads // PROCESSES), "--measure", folder / "faces.npz", name, "no", steps)
+        told = fresh("-m", "accelerate.commands.launch", *LAUNCH, __file__, *each, env={"ACCELERATE_USE_CPU": "true"})
+        speeds[f"float32, {PROCESSES} processes"].append(told["faces_per_second"])
+        bounds.append(operations_per_second(threads) / operations)
     facts: dict[str, Any] = {
         "n": rounds * steps * BATCH,
         "model": name,
@@ -118,16 +120,16 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
         "seconds": round(time.perf_counter() - started, 1),
         "libraries": {library: version(library) for library in ("torch", "torchvision", "accelerate")},
     }
-    for key in (*precisions, shared):
-        ratio = float(np.median(np.divide(speeds[key], speeds["peer"])))
-        tell(
-            lines,
-            figure(
-                BENCH, f"{name} {key}: faces a second", speeds[key], "faces/s", digits=1,
-                target=f">= {RATIO:g} times the plain way", reached=ratio >= RATIO, ratio=ratio,
-                peer=f"ImageFolder, transforms, DataLoader with {WORKERS} workers", peer_values=speeds["peer"], **facts,
-            ),
-        )  # fmt: skip
+
+    def tell_speed(what: str, values: list[float], target: float | None = None, **more: Any) -> None:
+        ratio = float(np.median(np.divide(values, peer)))
+        if target is not None:
+            more |= {"target": f">= {target:g} times the plain way", "reached": ratio >= target}
+        more |= {"ratio": ratio, "peer": PLAIN_WAY, "peer_values": peer}
+        tell(lines, figure(BENCH, f"{name} {what}", values, "faces/s", digits=1, **more, **facts))
+
+    for key, values in speeds.items():
+        tell_speed(f"{key}: faces a second", values, RATIO)
     for key, share in shares.items():
         tell(
             lines,
@@ -136,20 +138,11 @@ def compare(lines: list[str], folder: Path, name: str, plan: tuple[int, int, int
                 target=f"< {SHARE:g}", reached=float(np.median(share)) < SHARE, **facts,
             ),
         )  # fmt: skip
-    products = products_of_a_face(name)
-    bounds = [rate / products for rate in rates]
-    tell(
-        lines,
-        figure(
-            BENCH, f"{name} float32: faces a second at the speed of a matrix product", bounds, "faces/s", digits=1,
-            ratio=float(np.median(np.divide(bounds, speeds["peer"]))), peer_values=speeds["peer"],
-            peer=f"ImageFolder, transforms, DataLoader with {WORKERS} workers",
-            gflop_of_a_face=round(products / 1e9, 3), gflop_per_second=round(float(np.median(rates)) / 1e9, 1), **facts,
-        ),
-    )  # fmt: skip
+    bound = "float32: faces a second at the speed of a matrix product"
+    tell_speed(bound, bounds, gflop_of_a_face=round(operations / 1e9, 3))
 
 
-def products_of_a_face(name: str) -> float:
+def operations_of_a_face(name: str) -> float:
     """Floating-point operations of the convolutions and products in forward and backward, for one face."""
     model, faces = build_model(name, len(BASIC7), 1, SIZE_PX), 2
     with FlopCounterMode(display=False) as counted:
@@ -157,8 +150,8 @@ def products_of_a_face(name: str) -> float:
     return counted.get_total_flops() / faces
 
 
-def products_per_second(threads: int, side: int = 2048, count: int = 10) -> float:
-    """Floating-point operations a second of the product of two float32 matrices."""
+def operations_per_second(threads: int, side: int = 2048, count: int = 10) -> float:
+    """Floating-point operations a second in the product of two float32 matrices of `side` rows and columns."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     left, right = torch.randn(2, side, side)
