@@ -64,7 +64,9 @@ def main() -> None:
     if arguments.measure:
         faces, name, precision, steps = arguments.measure
         told = measure_ours(Path(faces), name, precision, int(steps), arguments.threads)
-        return print(json.dumps(told)) if PartialState().is_main_process else None
+        if PartialState().is_main_process:
+            print(json.dumps(told))
+        return None
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         draw_faces(Path(folder), 256 if arguments.quick else FACES)

@@ -11,7 +11,7 @@ from classifier.metrics import confusion
 from classifier.robustness import unpack_predictions
 from experiments import judging
 from experiments.before_after import run_experiment
-from experiments.design import prepare
+from experiments.design import Design, prepare
 from experiments.judging import NO_ATTRIBUTES, slices_of, summarise_fairness, votes_of
 from experiments.records import unpack
 from experiments.settings import ExperimentConfig
@@ -150,6 +150,15 @@ def test_control_and_curves_have_contrasts_of_their_own(finished) -> None:
     assert [row["seed"] for row in results["mcnemar"] if row["arm"] == "some"][:1] == [2]
 
 
+def records_of(root: Path, design: Design) -> dict[tuple[int, str, int], dict]:
+    """Every run's record, as judging is given them."""
+    return {
+        (0, arm, seed): json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
+        for arm in design.question.arms
+        for seed in (1, 2)
+    }
+
+
 def test_probabilities_stand_beside_the_distribution_of_votes(finished, monkeypatch) -> None:
     root, results = finished
     assert results["votes"] is None  # these faces have no votes
@@ -157,16 +166,11 @@ def test_probabilities_stand_beside_the_distribution_of_votes(finished, monkeypa
     shares = np.random.default_rng(0).dirichlet(np.ones(7), int(design.test_rows.sum())).astype(np.float32)
     shares[3] = np.nan
     monkeypatch.setattr(judging, "label_shares", lambda manifest, rows: shares)
-    found, expected = {}, []
+    found = records_of(root, design)
     inside = next(view.rows for view in design.views if view.key == "leak_free/given")
     known = inside & ~np.isnan(shares).any(axis=1)
-    for arm in design.question.arms:
-        for seed in (1, 2):
-            record = json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
-            found[0, arm, seed] = record
-            if arm == "cleaned":
-                answered = unpack(record["probabilities"])[known]
-                expected.append(-(shares[known] * np.log(answered)).sum(axis=1).mean())
+    answered = [unpack(found[0, "cleaned", seed]["probabilities"])[known] for seed in (1, 2)]
+    expected = [-(shares[known] * np.log(each)).sum(axis=1).mean() for each in answered]
     told = votes_of([design], design.views, found)
     assert told is not None and set(told) == {"baseline", "adjusted", "cleaned"}
     assert told["cleaned"]["count"] == known.sum() < inside.sum()
@@ -180,11 +184,7 @@ def test_slices_that_the_dataset_names_are_scored(finished, monkeypatch) -> None
     design = prepare(config(), root)
     dark = np.arange(int(design.test_rows.sum())) % 3 == 0
     monkeypatch.setattr(judging, "real_slices", lambda manifest, rows: {"light: low": dark, "none": ~dark & dark})
-    found = {
-        (0, arm, seed): json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
-        for arm in design.question.arms
-        for seed in (1, 2)
-    }
+    found = records_of(root, design)
     told = slices_of([design], design.views, found)
     assert told is not None and list(told) == ["light: low"]
     view = next(view for view in design.views if view.key == "leak_free/reference")
@@ -203,11 +203,7 @@ def test_fairness_divides_by_what_the_manifest_states(finished, monkeypatch) -> 
     faces = int(design.test_rows.sum())
     age = np.where(np.arange(faces) % 2 == 0, "old", "young").astype(object)
     monkeypatch.setattr(judging, "read_attributes", lambda manifest, rows: {"age": age})
-    found = {
-        (0, arm, seed): json.loads((root / f"runs/x/records/{arm}-seed{seed}.json").read_text())
-        for arm in design.question.arms
-        for seed in (1, 2)
-    }
+    found = records_of(root, design)
     told = summarise_fairness([design], design.views, found)
     assert isinstance(told, dict) and list(told) == ["baseline", "adjusted", "cleaned"]
     view = next(view for view in design.views if view.key == "leak_free/reference")
